@@ -1,0 +1,200 @@
+//! Who asks, and what they may do.
+//!
+//! A caller is the owner an API key belongs to. Knows nothing about how keys are carried or hashed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Recipient, Timestamp};
+
+/// The owner of messages: what an API key stands for. Every read of a message asks for it by type.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallerId(String);
+
+impl CallerId {
+    /// Names a caller.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One thing a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Hand in messages, and retry, cancel and recall one's own.
+    Send,
+    /// Address everybody (`@all`), besides [`Scope::Send`].
+    SendAll,
+    /// Read one's own messages, the metrics and the API's description.
+    Read,
+    /// Everything, on every caller's messages, and the keys themselves.
+    Admin,
+}
+
+impl Scope {
+    /// Every scope, in the order they are shown.
+    pub const ALL: [Self; 4] = [Self::Send, Self::SendAll, Self::Read, Self::Admin];
+
+    /// Returns the name used in the configuration and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::SendAll => "send:all",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The text names no scope.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a scope; there are send, send:all, read and admin")]
+pub struct UnknownScope(String);
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|scope| scope.name() == text).ok_or_else(|| UnknownScope(text.to_owned()))
+    }
+}
+
+/// The scopes of a key, printed as `send,read`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scopes(Vec<Scope>);
+
+impl Scopes {
+    /// Collects scopes.
+    pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self(scopes.into_iter().collect())
+    }
+
+    /// Tells whether `scope` is among them; `admin` includes every other.
+    pub fn include(&self, scope: Scope) -> bool {
+        self.0.contains(&scope) || self.0.contains(&Scope::Admin)
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.iter().map(|scope| scope.name()).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+impl FromStr for Scopes {
+    type Err = UnknownScope;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',').map(|part| part.trim().parse()).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Which apps, robots, departments and tags a key may address; an absent list allows all of its kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowList {
+    /// Configured names of applications.
+    pub apps: Option<Vec<String>>,
+    /// Configured names of robots.
+    pub robots: Option<Vec<String>>,
+    /// Department ids.
+    pub parties: Option<Vec<String>>,
+    /// Tag ids.
+    pub tags: Option<Vec<String>>,
+}
+
+/// What a caller may do: the answer to a presented key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Whose messages these are.
+    pub caller: CallerId,
+    /// What may be done.
+    pub scopes: Scopes,
+    /// Where messages may go.
+    pub allow: AllowList,
+}
+
+impl Grant {
+    /// Returns the caller whose messages may be read: `None` means everyone's, for administrators.
+    pub fn reads(&self) -> Option<&CallerId> {
+        if self.scopes.include(Scope::Admin) { None } else { Some(&self.caller) }
+    }
+
+    /// Tells whether this recipient may be addressed through `app`.
+    pub fn may_address(&self, recipient: &Recipient, app: &str) -> bool {
+        let allows = |list: &Option<Vec<String>>, id: &str| list.as_ref().is_none_or(|ids| ids.iter().any(|i| i == id));
+        match recipient {
+            Recipient::User(_) => allows(&self.allow.apps, app),
+            Recipient::Party(id) => allows(&self.allow.apps, app) && allows(&self.allow.parties, id),
+            Recipient::Tag(id) => allows(&self.allow.apps, app) && allows(&self.allow.tags, id),
+            Recipient::All => allows(&self.allow.apps, app) && self.scopes.include(Scope::SendAll),
+            Recipient::Robot(name) => allows(&self.allow.robots, name),
+        }
+    }
+}
+
+/// An API key as the ledger keeps it: never the key, only its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyRecord {
+    /// The readable first characters of the key, to tell keys apart.
+    pub prefix: String,
+    /// SHA-256 of the key, in hexadecimal.
+    pub hash: String,
+    /// What it allows.
+    pub grant: Grant,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops to work.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKeyRecord {
+    /// Tells whether the key works at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(scopes: &str, allow: AllowList) -> Grant {
+        Grant { caller: CallerId::new("erp"), scopes: scopes.parse().unwrap(), allow }
+    }
+
+    #[test]
+    fn everybody_needs_its_own_scope() {
+        assert!(!grant("send", AllowList::default()).may_address(&Recipient::All, "default"));
+        assert!(grant("send,send:all", AllowList::default()).may_address(&Recipient::All, "default"));
+        assert!(grant("admin", AllowList::default()).may_address(&Recipient::All, "default"));
+    }
+
+    #[test]
+    fn an_allow_list_limits_its_kind_only() {
+        let only_ops = AllowList { robots: Some(vec!["ops".into()]), ..AllowList::default() };
+        let grant = grant("send", only_ops);
+        for (recipient, allowed) in [("robot:ops", true), ("robot:hr", false), ("user:zhangsan", true), ("party:2", true)] {
+            assert_eq!(grant.may_address(&recipient.parse().unwrap(), "default"), allowed, "{recipient}");
+        }
+    }
+
+    #[test]
+    fn scopes_print_and_parse() {
+        assert_eq!("send, read".parse::<Scopes>().unwrap().to_string(), "send,read");
+        assert!("send,root".parse::<Scopes>().is_err());
+    }
+}

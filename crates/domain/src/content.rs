@@ -1,0 +1,241 @@
+//! What a message says: the kind, and the object under it as WeCom spells it.
+//!
+//! The object stays JSON text from the caller to the channel: the channel that sends it owns its fields and limits,
+//! and checks them before anything is accepted. Its stored form carries a version, since it outlives this binary.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The kinds of content, named as WeCom names its message types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContentKind {
+    /// Plain text.
+    Text,
+    /// WeCom's small markdown subset.
+    Markdown,
+    /// Robots' larger markdown.
+    MarkdownV2,
+    /// A picture.
+    Image,
+    /// A voice clip.
+    Voice,
+    /// A video.
+    Video,
+    /// A file.
+    File,
+    /// A card of text with a link.
+    TextCard,
+    /// Articles that link elsewhere.
+    News,
+    /// Articles kept by WeCom.
+    MpNews,
+    /// A mini-program notice.
+    MiniprogramNotice,
+    /// One of the template cards.
+    TemplateCard,
+}
+
+impl ContentKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 12] = [
+        Self::Text,
+        Self::Markdown,
+        Self::MarkdownV2,
+        Self::Image,
+        Self::Voice,
+        Self::Video,
+        Self::File,
+        Self::TextCard,
+        Self::News,
+        Self::MpNews,
+        Self::MiniprogramNotice,
+        Self::TemplateCard,
+    ];
+
+    /// Returns the name: the key of the content in a submission.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Markdown => "markdown",
+            Self::MarkdownV2 => "markdown_v2",
+            Self::Image => "image",
+            Self::Voice => "voice",
+            Self::Video => "video",
+            Self::File => "file",
+            Self::TextCard => "textcard",
+            Self::News => "news",
+            Self::MpNews => "mpnews",
+            Self::MiniprogramNotice => "miniprogram_notice",
+            Self::TemplateCard => "template_card",
+        }
+    }
+
+    /// Tells whether the content is one string, which may be given bare.
+    pub fn is_plain(self) -> bool {
+        matches!(self, Self::Text | Self::Markdown | Self::MarkdownV2)
+    }
+}
+
+impl fmt::Display for ContentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text names no kind of content.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a kind of content")]
+pub struct UnknownContentKind(String);
+
+impl FromStr for ContentKind {
+    type Err = UnknownContentKind;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| UnknownContentKind(text.to_owned()))
+    }
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    kind: ContentKind,
+    object: Box<str>,
+}
+
+impl Content {
+    /// The version of the stored form that this binary writes.
+    pub const STORED_VERSION: u8 = 1;
+
+    /// Takes an object as WeCom spells it, as JSON text.
+    pub fn new(kind: ContentKind, object: impl Into<Box<str>>) -> Self {
+        Self { kind, object: object.into() }
+    }
+
+    /// Makes content of one string: text, markdown or `markdown_v2`.
+    pub fn plain(kind: ContentKind, content: &str) -> Self {
+        Self::new(kind, serde_json::json!({ "content": content }).to_string())
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> ContentKind {
+        self.kind
+    }
+
+    /// Returns the object as JSON text.
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// Makes harmless what a stranger may have typed into a plain text: mentions and links in text, the marks of
+    /// markdown in markdown, by their full-width forms. Other kinds are left as they are.
+    #[must_use]
+    pub fn escaped(self) -> Self {
+        let Some(content) = self.plain_content() else { return self };
+        let safe = match self.kind {
+            ContentKind::Text => escape_text(&content),
+            _ => escape_markdown(&content),
+        };
+        // Only `content` is a person's words; a robot's mention lists beside it stay.
+        match serde_json::from_str::<serde_json::Map<_, _>>(&self.object) {
+            Ok(mut object) => {
+                object.insert("content".to_owned(), safe.into());
+                Self::new(self.kind, serde_json::Value::Object(object).to_string())
+            }
+            Err(_) => self,
+        }
+    }
+
+    fn plain_content(&self) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Plain {
+            content: String,
+        }
+        if !self.kind.is_plain() {
+            return None;
+        }
+        serde_json::from_str::<Plain>(&self.object).ok().map(|plain| plain.content)
+    }
+
+    /// Writes the stored form: version, kind, object.
+    pub fn to_stored(&self) -> String {
+        format!("{} {} {}", Self::STORED_VERSION, self.kind, self.object)
+    }
+
+    /// Reads a stored form; `None` if this binary does not know its version or kind.
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ' ');
+        let version: u8 = parts.next()?.parse().ok()?;
+        let kind = parts.next()?.parse().ok()?;
+        let object = parts.next()?;
+        (version == Self::STORED_VERSION).then(|| Self::new(kind, object))
+    }
+}
+
+/// WeCom's text knows two marks: `<a href…>` and `<@userid>`.
+fn escape_text(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        let (before, mark) = rest.split_at(at);
+        safe.push_str(before);
+        let dangerous = matches!(mark.as_bytes().get(1), Some(b'a' | b'A' | b'@'));
+        safe.push(if dangerous { '＜' } else { '<' });
+        rest = &mark[1..];
+    }
+    safe.push_str(rest);
+    safe
+}
+
+/// WeCom documents no escape for markdown; full-width forms look alike and mean nothing.
+fn escape_markdown(text: &str) -> String {
+    let full_width = |c| match c {
+        '<' => '＜',
+        '>' => '＞',
+        '[' => '［',
+        ']' => '］',
+        '`' => '｀',
+        '*' => '＊',
+        '#' => '＃',
+        '_' => '＿',
+        '|' => '｜',
+        other => other,
+    };
+    text.chars().map(full_width).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stored_form_reads_back() {
+        let content = Content::new(ContentKind::TextCard, r#"{"title": "a b"}"#);
+        assert_eq!(Content::from_stored(&content.to_stored()), Some(content));
+        assert_eq!(Content::from_stored("2 text {}"), None);
+        assert_eq!(Content::from_stored("1 hologram {}"), None);
+    }
+
+    #[test]
+    fn a_strangers_text_cannot_mention_or_link() {
+        for (typed, sent) in [
+            ("<@all> hi", "＜@all> hi"),
+            ("<a href=\"x\">y</a>", "＜a href=\"x\">y</a>"),
+            ("1 < 2 <b>", "1 < 2 <b>"),
+            ("尾<", "尾<"),
+        ] {
+            assert_eq!(Content::plain(ContentKind::Text, typed).escaped(), Content::plain(ContentKind::Text, sent));
+        }
+    }
+
+    #[test]
+    fn a_strangers_markdown_is_only_text() {
+        let typed = Content::plain(ContentKind::Markdown, "# [x](http://y) <@all> **b**");
+        let sent = Content::plain(ContentKind::Markdown, "＃ ［x］(http://y) ＜@all＞ ＊＊b＊＊");
+        assert_eq!(typed.escaped(), sent);
+    }
+
+    #[test]
+    fn escaping_leaves_mention_lists_alone() {
+        let typed = Content::new(ContentKind::Text, r#"{"content":"<@all>","mentioned_list":["li"]}"#);
+        assert_eq!(typed.escaped().object(), r#"{"content":"＜@all>","mentioned_list":["li"]}"#);
+    }
+}
