@@ -1,1 +1,25 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod endpoint;
+mod errcode;
+mod error;
+mod id;
+pub mod limits;
+mod secret;
+mod token;
+mod transport;
+
+pub mod api;
+
+pub use client::{Client, ClientBuilder, RobotClient};
+pub use endpoint::{Credential, Endpoint, Method};
+pub use errcode::{Class, ErrCode};
+pub use error::{Error, ErrorKind};
+pub use id::{AgentId, CorpId, MediaId, MsgId, RobotKey, RobotKeyError};
+pub use limits::LimitViolation;
+pub use secret::Secret;
+#[cfg(feature = "file-token-store")]
+pub use token::FileTokenStore;
+pub use token::{AccessToken, MemoryTokenStore, TokenKey, TokenStore, TokenStoreError};
+pub use transport::{InvalidOrigin, OFFICIAL_ORIGIN, Transport, TransportBuilder};

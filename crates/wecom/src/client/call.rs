@@ -1,0 +1,132 @@
+//! One call, start to end: credential → HTTP → envelope → answer.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::transport::{Incoming, Outgoing};
+use crate::{Class, Endpoint, ErrCode, Error, ErrorKind, Method, Transport};
+
+/// How much of a foreign answer an error keeps.
+const CLIPPED: usize = 200;
+
+/// A call that can be made more than once.
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) query: &'a [(&'a str, &'a str)],
+    /// JSON.
+    pub(super) body: Option<Bytes>,
+    pub(super) max_answer: usize,
+}
+
+impl Call<'_> {
+    pub(super) fn of<E: Endpoint>(request: &E) -> Result<Self, Error> {
+        let body = serde_json::to_vec(request).map_err(|e| Error::new(ErrorKind::Request, E::PATH).with_source(e))?;
+        Ok(Self::encoded::<E>(body.into()))
+    }
+
+    pub(super) fn encoded<E: Endpoint>(body: Bytes) -> Self {
+        let body = (E::METHOD == Method::Post).then_some(body);
+        Self { method: E::METHOD, path: E::PATH, query: &[], body, max_answer: E::MAX_ANSWER }
+    }
+
+    pub(super) async fn make(
+        &self,
+        transport: &Transport,
+        credential: &str,
+        value: &str,
+        deadline: Instant,
+    ) -> Result<Bytes, Error> {
+        let mut query = Vec::with_capacity(self.query.len() + 1);
+        query.push((credential, value));
+        query.extend_from_slice(self.query);
+        let body = self.body.clone().map(reqwest::Body::from);
+        let outgoing = Outgoing {
+            method: self.method,
+            path: self.path,
+            query: &query,
+            content_type: "application/json",
+            body,
+            length: None,
+            max_answer: self.max_answer,
+        };
+        envelope(self.path, transport.exchange(outgoing, deadline).await?)
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    errcode: Option<ErrCode>,
+    #[serde(default)]
+    errmsg: Option<String>,
+}
+
+/// Opens the envelope: failure is an errcode other than 0, whatever the HTTP status.
+pub(crate) fn envelope(path: &'static str, answer: Incoming) -> Result<Bytes, Error> {
+    let not_json = || {
+        let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(CLIPPED)]).into_owned();
+        Error::new(ErrorKind::NotJson { status: answer.status, body }, path)
+    };
+    let envelope: Envelope = serde_json::from_slice(&answer.body).map_err(|e| not_json().with_source(e))?;
+    match envelope.errcode {
+        Some(ErrCode::OK) => Ok(answer.body),
+        Some(errcode) => {
+            let errmsg = envelope.errmsg.unwrap_or_default();
+            Err(Error::new(ErrorKind::Api { errcode, errmsg }, path))
+        }
+        None if (200..300).contains(&answer.status) => Ok(answer.body),
+        None => Err(not_json()),
+    }
+}
+
+pub(super) fn decode<E: Endpoint>(answer: &Bytes) -> Result<E::Response, Error> {
+    decode_answer(E::PATH, answer, E::OMITS_ERRCODE)
+}
+
+/// Reads an answer into its type, naming the field that does not fit.
+pub(crate) fn decode_answer<T: DeserializeOwned>(
+    path: &'static str,
+    answer: &[u8],
+    omits_errcode: bool,
+) -> Result<T, Error> {
+    // No success is claimed that was not said.
+    if !omits_errcode && !serde_json::from_slice::<Envelope>(answer).is_ok_and(|e| e.errcode.is_some()) {
+        return Err(Error::new(ErrorKind::Decode { field: "errcode".to_owned() }, path));
+    }
+    let mut json = serde_json::Deserializer::from_slice(answer);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        Error::new(ErrorKind::Decode { field }, path).with_source(error.into_inner())
+    })
+}
+
+pub(super) fn wants_new_token(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Api { errcode, .. } if errcode.class() == Class::Token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(status: u16, body: &str) -> Result<Bytes, Error> {
+        envelope("/x", Incoming { status, body: Bytes::copy_from_slice(body.as_bytes()) })
+    }
+
+    #[test]
+    fn http_200_is_never_taken_for_success() {
+        assert!(open(200, r#"{"errcode":0,"errmsg":"ok"}"#).is_ok());
+        assert_eq!(open(200, r#"{"errcode":40014}"#).unwrap_err().errcode(), Some(ErrCode(40_014)));
+        for (status, body) in [(200, "<html>"), (200, r#"{"errcode":0,"err"#), (200, ""), (502, r#"{"message":"bad gateway"}"#)] {
+            assert!(matches!(open(status, body).unwrap_err().kind(), ErrorKind::NotJson { .. }), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_errcode_is_no_success_unless_the_endpoint_omits_it() {
+        let decode = |omits| decode_answer::<serde_json::Value>("/x", b"{}", omits);
+        assert!(decode(true).is_ok());
+        assert!(matches!(decode(false).unwrap_err().kind(), ErrorKind::Decode { .. }));
+    }
+}
