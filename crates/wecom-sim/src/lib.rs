@@ -1,1 +1,39 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod control;
+mod fault;
+mod multipart;
+mod phone;
+mod quota;
+mod routes;
+mod rules;
+mod seed;
+mod server;
+mod world;
+
+pub use control::{Control, Counts};
+pub use fault::{Fault, Trouble};
+pub use rules::{Mode, Rules};
+pub use server::{Running, Simulator};
+pub use world::{Logged, Sent, Target};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// How a simulator starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it listens; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Which answers it chooses where the documents disagree or are silent.
+    pub rules: Rules,
+    /// A file with the clock's offset in milliseconds, read before each request: for moving time between processes.
+    pub clock_file: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { listen: ([127, 0, 0, 1], 0).into(), rules: Rules::default(), clock_file: None }
+    }
+}

@@ -108,7 +108,7 @@ impl Client {
         let token = self.tokens.get(deadline).await?;
         let query = [("access_token", token.expose()), ("type", kind.name())];
         let answer = media.post(&self.transport, "/cgi-bin/media/upload", &query, deadline).await;
-        let result = answer.and_then(|answer| call::decode_answer("/cgi-bin/media/upload", &answer, false));
+        let result = answer.and_then(|answer| decode_answer("/cgi-bin/media/upload", &answer, false));
         if let Err(error) = &result
             && call::wants_new_token(error)
         {
@@ -130,7 +130,7 @@ impl Client {
     ) -> Result<Value, Error> {
         let body = body.map(|value| Bytes::from(value.to_string()));
         let call = Call { method, path, query, body, max_answer: crate::limits::MAX_ANSWER };
-        call::decode_answer(path, &self.authorised(&call).await?, true)
+        decode_answer(path, &self.authorised(&call).await?, true)
     }
 
     async fn authorised(&self, call: &Call<'_>) -> Result<Bytes, Error> {
@@ -198,7 +198,7 @@ impl RobotClient {
         let path = "/cgi-bin/webhook/upload_media";
         let query = [("key", self.key.expose()), ("type", kind.name())];
         let answer = media.post(&self.transport, path, &query, self.transport.deadline()).await?;
-        call::decode_answer(path, &answer, false)
+        decode_answer(path, &answer, false)
     }
 }
 

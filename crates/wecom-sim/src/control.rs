@@ -1,0 +1,339 @@
+//! Steering and observing: from Rust through [`Control`], over HTTP under `/_sim/` for everyone else.
+//!
+//! Answers only requests whose Host is a loopback name, so that no web page elsewhere can reach it through a browser.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Query, Request, State as Shared};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::fault::Fault;
+use crate::rules::{Mode, Rules};
+use crate::world::{Logged, Member, Sent, Target, World};
+
+/// Steers and observes a running simulator.
+#[derive(Clone)]
+pub struct Control {
+    world: Arc<World>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+/// What happened so far, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Requests of any kind.
+    pub requests: u64,
+    /// Calls of gettoken.
+    pub gettoken: u64,
+    /// Messages that somebody sees.
+    pub seen: u64,
+    /// Messages that the duplicate check swallowed.
+    pub swallowed: u64,
+    /// Members to whom a message was silently dropped, each time counted.
+    pub dropped: u64,
+    /// Answers with errcode 45009.
+    pub throttled: u64,
+    /// Connections opened.
+    pub connections: u64,
+}
+
+impl Control {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+
+    /// Returns every message taken, oldest first.
+    pub fn outbox(&self) -> Vec<Sent> {
+        self.world.state.lock().sent.iter().cloned().collect()
+    }
+
+    /// Returns every request, oldest first.
+    pub fn requests(&self) -> Vec<Logged> {
+        self.world.state.lock().requests.iter().cloned().collect()
+    }
+
+    /// Returns the counts.
+    pub fn counts(&self) -> Counts {
+        let state = self.world.state.lock();
+        let mut counts = Counts { requests: state.next_request - 1, connections: state.connections, ..Counts::default() };
+        for request in &state.requests {
+            counts.gettoken += u64::from(request.path == "/cgi-bin/gettoken");
+            counts.throttled += u64::from(request.errcode == Some(45_009));
+        }
+        for sent in &state.sent {
+            counts.seen += u64::from(sent.is_seen());
+            counts.swallowed += u64::from(sent.swallowed);
+            if let Target::App { dropped, .. } = &sent.target {
+                counts.dropped += dropped.len() as u64;
+            }
+        }
+        counts
+    }
+
+    /// Makes trouble.
+    pub fn fault(&self, fault: Fault) {
+        self.world.state.lock().faults.add(fault);
+    }
+
+    /// Ends all trouble.
+    pub fn clear_faults(&self) {
+        self.world.state.lock().faults.clear();
+    }
+
+    /// Makes every token of an application (or of all) unknown: 40014.
+    pub fn kill_tokens(&self, agentid: Option<i64>) {
+        self.world.state.lock().tokens.retain(|_, token| agentid.is_some() && token.agentid != agentid);
+    }
+
+    /// Makes every token of an application (or of all) expired: 42001.
+    pub fn expire_tokens(&self, agentid: Option<i64>) {
+        for token in self.world.state.lock().tokens.values_mut() {
+            if agentid.is_none() || token.agentid == agentid {
+                token.expires_at = 0;
+            }
+        }
+    }
+
+    /// Moves the simulator's clock ahead.
+    pub fn advance(&self, by: Duration) {
+        self.world.clock.advance(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// Changes the rules.
+    pub fn set_rules(&self, rules: Rules) {
+        self.world.state.lock().rules = rules;
+    }
+
+    /// Adds members `prefix1`, `prefix2` … to the demo company's department 2.
+    pub fn add_members(&self, prefix: &str, count: usize) {
+        for i in 1..=count {
+            let userid = format!("{prefix}{i}");
+            put_member(&self.world, Member { name: userid.clone(), userid, mobile: String::new(), email: String::new(), parties: vec![2], unlicensed: false });
+        }
+    }
+
+    /// Says whether a member has a basic API licence.
+    pub fn license(&self, userid: &str, licensed: bool) {
+        for corp in self.world.state.lock().corps.values_mut() {
+            if let Some(member) = corp.members.get_mut(userid) {
+                member.unlicensed = !licensed;
+            }
+        }
+    }
+
+    /// Removes a robot from its group, or puts it back.
+    pub fn remove_robot(&self, key: &str, removed: bool) {
+        if let Some(robot) = self.world.state.lock().robots.get_mut(key) {
+            robot.removed = removed;
+        }
+    }
+
+    /// Enables or disables an application.
+    pub fn disable_app(&self, agentid: i64, disabled: bool) {
+        for corp in self.world.state.lock().corps.values() {
+            if let Some(app) = corp.apps.get(&agentid) {
+                app.lock().disabled = disabled;
+            }
+        }
+    }
+}
+
+fn put_member(world: &World, member: Member) {
+    let mut state = world.state.lock();
+    if let Some(corp) = state.corps.values_mut().next() {
+        corp.members.insert(member.userid.to_lowercase(), member);
+    }
+}
+
+pub(crate) fn router(world: Arc<World>) -> Router {
+    Router::new()
+        .route("/_sim/outbox", get(outbox))
+        .route("/_sim/requests", get(requests))
+        .route("/_sim/counts", get(counts))
+        .route("/_sim/world", get(show_world))
+        .route("/_sim/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/_sim/tokens/kill", post(kill_tokens))
+        .route("/_sim/clock", get(clock).post(advance))
+        .route("/_sim/rules", get(rules).put(set_rules))
+        .route("/_sim/members/{userid}", put(set_member))
+        .route("/_sim/robots/{key}", put(set_robot))
+        .route("/_sim/apps/{agentid}", put(set_app))
+        .layer(middleware::from_fn(loopback_only))
+        .with_state(Control::new(world))
+}
+
+/// Refuses Host headers that are not loopback names: a page elsewhere cannot rebind its name to us.
+pub(crate) async fn loopback_only(request: Request, next: Next) -> Response {
+    let host = request.headers().get("host").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.contains(']') { host } else { name });
+    if matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
+        return next.run(request).await;
+    }
+    (StatusCode::FORBIDDEN, "the simulator's control answers loopback Host headers only\n").into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    #[serde(default)]
+    since: u64,
+    limit: Option<usize>,
+}
+
+async fn outbox(Shared(control): Shared<Control>, Query(page): Query<Since>) -> Json<Vec<Sent>> {
+    let state = control.world.state.lock();
+    let after = state.sent.iter().filter(|sent| sent.number > page.since);
+    Json(after.take(page.limit.unwrap_or(usize::MAX)).cloned().collect())
+}
+
+async fn requests(Shared(control): Shared<Control>, Query(page): Query<Since>) -> Json<Vec<Logged>> {
+    let state = control.world.state.lock();
+    let after = state.requests.iter().filter(|request| request.number > page.since);
+    Json(after.take(page.limit.unwrap_or(usize::MAX)).cloned().collect())
+}
+
+async fn counts(Shared(control): Shared<Control>) -> Json<Counts> {
+    Json(control.counts())
+}
+
+async fn show_world(Shared(control): Shared<Control>) -> Json<Value> {
+    let state = control.world.state.lock();
+    let corps: Vec<Value> = state
+        .corps
+        .iter()
+        .map(|(id, corp)| {
+            let apps: Vec<_> = corp.apps.iter().map(|(id, app)| json!({ "agentid": id, "name": app.lock().name })).collect();
+            json!({
+                "corpid": id,
+                "apps": apps,
+                "members": corp.members.values().collect::<Vec<_>>(),
+                "parties": corp.parties,
+                "tags": corp.tags,
+            })
+        })
+        .collect();
+    let robots: Vec<_> = state.robots.iter().map(|(key, robot)| json!({ "key": key, "group": robot.group, "removed": robot.removed })).collect();
+    let media: Vec<_> = state.media.iter().map(|(id, m)| json!({ "media_id": id, "type": m.kind, "file_name": m.file_name })).collect();
+    Json(json!({ "corps": corps, "robots": robots, "media": media }))
+}
+
+async fn faults(Shared(control): Shared<Control>) -> Json<Vec<Fault>> {
+    Json(control.world.state.lock().faults.list().to_vec())
+}
+
+async fn add_fault(Shared(control): Shared<Control>, Json(fault): Json<Fault>) -> StatusCode {
+    control.fault(fault);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(Shared(control): Shared<Control>) -> StatusCode {
+    control.clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Kill {
+    agentid: Option<i64>,
+    /// Expired (42001) rather than unknown (40014).
+    expired: bool,
+}
+
+async fn kill_tokens(Shared(control): Shared<Control>, kill: Option<Json<Kill>>) -> StatusCode {
+    let kill = kill.map(|Json(kill)| kill).unwrap_or_default();
+    if kill.expired {
+        control.expire_tokens(kill.agentid);
+    } else {
+        control.kill_tokens(kill.agentid);
+    }
+    StatusCode::NO_CONTENT
+}
+
+async fn clock(Shared(control): Shared<Control>) -> Json<Value> {
+    Json(json!({ "now": control.world.clock.now() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    seconds: i64,
+}
+
+async fn advance(Shared(control): Shared<Control>, Json(advance): Json<Advance>) -> Json<Value> {
+    control.world.clock.advance(advance.seconds.saturating_mul(1000));
+    Json(json!({ "now": control.world.clock.now() }))
+}
+
+async fn rules(Shared(control): Shared<Control>) -> Json<Rules> {
+    Json(control.world.state.lock().rules.clone())
+}
+
+/// Either a mode by name or the switches one by one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NewRules {
+    Mode { mode: Mode },
+    Rules(Rules),
+}
+
+async fn set_rules(Shared(control): Shared<Control>, Json(rules): Json<NewRules>) -> Json<Rules> {
+    let rules = match rules {
+        NewRules::Mode { mode } => Rules::of(mode),
+        NewRules::Rules(rules) => rules,
+    };
+    control.set_rules(rules.clone());
+    Json(rules)
+}
+
+async fn set_member(
+    Shared(control): Shared<Control>,
+    axum::extract::Path(userid): axum::extract::Path<String>,
+    Json(mut member): Json<Value>,
+) -> Result<StatusCode, (StatusCode, String)> {
+    member["userid"] = userid.into();
+    let member = serde_json::from_value(member).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
+    put_member(&control.world, member);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RobotState {
+    removed: bool,
+}
+
+async fn set_robot(
+    Shared(control): Shared<Control>,
+    axum::extract::Path(key): axum::extract::Path<String>,
+    Json(robot): Json<RobotState>,
+) -> StatusCode {
+    control.remove_robot(&key, robot.removed);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppState {
+    disabled: bool,
+}
+
+async fn set_app(
+    Shared(control): Shared<Control>,
+    axum::extract::Path(agentid): axum::extract::Path<i64>,
+    Json(app): Json<AppState>,
+) -> StatusCode {
+    control.disable_app(agentid, app.disabled);
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,141 @@
+//! POST /cgi-bin/message/send (path/90236) and /cgi-bin/message/recall (path/94867).
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::reader::Reader;
+use super::{Answer, Call, app_of, authorise, nothing, random_id};
+use crate::clock::{DAY, Millis};
+use crate::rules::recipients::{Addressed, Resolved};
+use crate::rules::{Refused, Rules, app_content, refuse};
+use crate::world::{App, MediaOwner, Sent, Target, World};
+
+const MAX_DUPLICATE_INTERVAL: i64 = 4 * 3600;
+const DEFAULT_DUPLICATE_INTERVAL: i64 = 1800;
+/// WeCom's day is China's (path/90312).
+const SHANGHAI: Millis = 8 * crate::clock::HOUR;
+
+pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
+    let now = world.clock.now();
+    let mut state = world.state.lock();
+    let token = authorise(&state, call, now)?;
+    let app = app_of(&state, &token)?;
+    // With GET the body is not seen.
+    if call.method != axum::http::Method::POST {
+        return refuse(40_058, "invalid Request Parameter");
+    }
+    let body: Value = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
+    let mut request = Reader::new(&body, state.rules.warn_wrong_types)?;
+    let msgtype = request.text("msgtype")?.unwrap_or_default();
+    // The table and sample of a mini-program notice have no agentid.
+    match request.int("agentid")? {
+        None if msgtype == "miniprogram_notice" => {}
+        None if request.has("agentid") => return refuse(40_056, "invalid agentid"),
+        None => return refuse(41_011, "agentid missing"),
+        id if id == token.agentid => {}
+        Some(_) => return refuse(301_002, "not allow operate another agent with this accesstoken."),
+    }
+    let addressed = Addressed::read(&mut request)?;
+    if msgtype == "miniprogram_notice" && addressed.everybody() {
+        return refuse(40_058, "miniprogram_notice does not support @all");
+    }
+    let duplicate_until = duplicate_interval(&mut request, &state.rules)?.map(|seconds| now + seconds * 1000);
+    let owner = MediaOwner::Corp(token.corp.clone());
+    let media = |id: &str, kind: &str| state.usable_media(id, &owner, kind, now);
+    let mut app = app.lock();
+    let content = app_content::Context { rules: &state.rules, app: &app, media: &media };
+    let calls_back = content.check(&mut request, &msgtype)?;
+    let warned = request.warned();
+
+    let corp = state.corps.get(&token.corp).cloned().unwrap_or_default();
+    let resolved = addressed.resolve(&corp, &app)?;
+    let msgid = random_id(63);
+    let mut answer = listing(&resolved);
+    answer.warn(warned);
+    if let Some(until) = duplicate_until {
+        let hash: [u8; 32] = Sha256::digest(&call.body).into();
+        app.checked.retain(|_, until| *until > now);
+        if app.checked.contains_key(&hash) {
+            let shown = state.rules.fresh_msgid_for_duplicates.then_some(msgid);
+            if let Some(msgid) = &shown {
+                answer.0.insert("msgid".to_owned(), msgid.clone().into());
+            }
+            let agentid = token.agentid.unwrap_or_default();
+            let target = Target::App { agentid, users: Vec::new(), dropped: Vec::new() };
+            let number = state.keep(Sent { number: 0, at: now, msgid: shown, target, msgtype, body, recalled: false, swallowed: true });
+            world.announce(number);
+            return Ok(answer);
+        }
+        app.checked.insert(hash, until);
+    }
+    admit_today(&mut app, resolved.reached.len(), corp.account_limit * 200, now)?;
+    if let Some(task_id) = body.pointer("/template_card/task_id").and_then(Value::as_str) {
+        app.task_ids.insert(task_id.to_owned());
+    }
+    let (users, dropped) = resolved.reached.into_iter().partition(|userid| app.admit_to(userid, now));
+    let target = Target::App { agentid: token.agentid.unwrap_or_default(), users, dropped };
+    answer.0.insert("msgid".to_owned(), msgid.clone().into());
+    if calls_back {
+        answer.0.insert("response_code".to_owned(), random_id(43).into());
+    }
+    let number = state.keep(Sent { number: 0, at: now, msgid: Some(msgid), target, msgtype, body, recalled: false, swallowed: false });
+    world.announce(number);
+    Ok(answer)
+}
+
+/// `invaliduser` is there even when empty, the other lists only when they are not.
+fn listing(resolved: &Resolved) -> Answer {
+    let mut answer = Answer::ok(json!({ "invaliduser": resolved.invalid_users.join("|") }));
+    for (name, ids) in [
+        ("invalidparty", &resolved.invalid_parties),
+        ("invalidtag", &resolved.invalid_tags),
+        ("unlicenseduser", &resolved.unlicensed),
+    ] {
+        if !ids.is_empty() {
+            answer.0.insert(name.to_owned(), ids.join("|").into());
+        }
+    }
+    answer
+}
+
+fn duplicate_interval(request: &mut Reader<'_>, rules: &Rules) -> Result<Option<i64>, Refused> {
+    let enabled = request.int("enable_duplicate_check")?.unwrap_or(0) == 1;
+    let interval = request.int("duplicate_check_interval")?.unwrap_or(DEFAULT_DUPLICATE_INTERVAL);
+    if interval > MAX_DUPLICATE_INTERVAL && !rules.clamp_duplicate_interval {
+        return refuse(40_058, "duplicate_check_interval exceed max 14400. invalid Request Parameter");
+    }
+    Ok(enabled.then_some(interval.clamp(0, MAX_DUPLICATE_INTERVAL)))
+}
+
+/// Counts person-times against the day's quota; over it is 45009 until midnight in Shanghai.
+fn admit_today(app: &mut App, people: usize, quota: usize, now: Millis) -> Result<(), Refused> {
+    let day = (now + SHANGHAI) / DAY;
+    if app.today.0 != day {
+        app.today = (day, 0);
+    }
+    if app.today.1 + people > quota {
+        return refuse(45_009, "api freq out of limit");
+    }
+    app.today.1 += people;
+    Ok(())
+}
+
+pub(super) fn recall(world: &World, call: &Call) -> Result<Answer, Refused> {
+    let now = world.clock.now();
+    let mut state = world.state.lock();
+    let token = authorise(&state, call, now)?;
+    app_of(&state, &token)?;
+    let body: Value = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
+    let msgid = Reader::new(&body, state.rules.warn_wrong_types)?.text("msgid")?.unwrap_or_default();
+    let number = state.msgids.get(&msgid).copied();
+    let sent = number.and_then(|number| state.sent_mut(number));
+    let own = |sent: &&mut Sent| matches!(sent.target, Target::App { agentid, .. } if Some(agentid) == token.agentid);
+    // A foreign message and an unknown one are the same to WeCom.
+    let Some(sent) = sent.filter(own) else { return refuse(40_058, "invalid msgid. invalid Request Parameter") };
+    if now - sent.at > DAY {
+        return refuse(42_052, "msgid expired");
+    }
+    sent.recalled = true;
+    world.announce(sent.number);
+    Ok(Answer::ok(nothing()))
+}

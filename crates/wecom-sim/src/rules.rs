@@ -1,0 +1,93 @@
+//! What is refused, with which errcode, and which answer is chosen where the documents disagree or are silent.
+
+pub(crate) mod app_content;
+pub(crate) mod card;
+pub(crate) mod recipients;
+pub(crate) mod robot_content;
+
+use serde::{Deserialize, Serialize};
+
+/// A set of choices by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The documents' word, and the likelier reading where they disagree.
+    #[default]
+    Documented,
+    /// Every documented limit and type is an error.
+    Strict,
+    /// Whatever live WeCom was seen to accept.
+    Lenient,
+}
+
+/// One switch per point on which the documents are silent or disagree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// An application's text over 2048 bytes is cut, not refused (45002).
+    pub cut_long_text: bool,
+    /// An application's markdown over 2048 bytes is cut, not refused (45002).
+    pub cut_long_markdown: bool,
+    /// Fields of the wrong JSON type are read as well as can be, with a warning, not refused (40058).
+    pub warn_wrong_types: bool,
+    /// The most bytes of a robot's text.
+    pub robot_text_bytes: usize,
+    /// A repeated gettoken answers the seconds left, not the full life.
+    pub remaining_expires_in: bool,
+    /// Seconds a token lives.
+    pub token_seconds: i64,
+    /// A swallowed duplicate is answered with a fresh msgid.
+    pub fresh_msgid_for_duplicates: bool,
+    /// A `duplicate_check_interval` over four hours is taken for four hours, not refused (40058).
+    pub clamp_duplicate_interval: bool,
+    /// Uploaded pictures and voice clips must be what they claim.
+    pub check_file_formats: bool,
+    /// Wrong secrets from one address within an hour that block it for an hour (45009).
+    pub wrong_secrets_block_after: usize,
+}
+
+impl Rules {
+    /// Returns the choices of a mode.
+    pub fn of(mode: Mode) -> Self {
+        let documented = Self {
+            cut_long_text: true,
+            cut_long_markdown: false,
+            warn_wrong_types: true,
+            robot_text_bytes: 2048,
+            remaining_expires_in: true,
+            token_seconds: 7200,
+            fresh_msgid_for_duplicates: true,
+            clamp_duplicate_interval: true,
+            check_file_formats: false,
+            wrong_secrets_block_after: 30,
+        };
+        match mode {
+            Mode::Documented => documented,
+            Mode::Strict => Self {
+                cut_long_text: false,
+                warn_wrong_types: false,
+                clamp_duplicate_interval: false,
+                check_file_formats: true,
+                ..documented
+            },
+            Mode::Lenient => Self { cut_long_markdown: true, robot_text_bytes: 5120, ..documented },
+        }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::of(Mode::Documented)
+    }
+}
+
+/// A refusal: errcode and the text before the hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) errcode: i64,
+    pub(crate) errmsg: String,
+}
+
+pub(crate) fn refuse<T>(errcode: i64, errmsg: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused { errcode, errmsg: errmsg.into() })
+}

@@ -1,0 +1,291 @@
+//! HTTP: connections, the envelope, the request log, and trouble on demand.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Query, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use crate::control::{self, Control};
+use crate::fault::Trouble;
+use crate::routes::{self, Answer, Call};
+use crate::world::{Logged, World};
+use crate::{Options, phone, seed};
+
+/// The largest upload is 20 MB, and its multipart frame.
+const MAX_BODY: usize = 21 * 1024 * 1024;
+
+/// Pretends to be WeCom.
+#[derive(Debug)]
+pub struct Simulator;
+
+/// A simulator that runs until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Running {
+    /// Its base URL, such as `http://127.0.0.1:6880`.
+    pub origin: String,
+    /// What steers and observes it.
+    pub control: Control,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Waits until it is stopped from elsewhere.
+    pub async fn wait(self) {
+        let _joined = self.task.await;
+    }
+
+    /// Stops it.
+    pub async fn stop(self) {
+        let _was_running = self.stop.send(true);
+        let _joined = self.task.await;
+    }
+}
+
+impl Simulator {
+    /// Starts with the demo company (see the README).
+    ///
+    /// # Errors
+    /// An I/O error if the address cannot be listened on.
+    pub async fn start(options: Options) -> std::io::Result<Running> {
+        let listener = TcpListener::bind(options.listen).await?;
+        let address = listener.local_addr()?;
+        let world = Arc::new(World::new(options.rules));
+        seed::demo_company(&mut world.state.lock());
+        let (stop, stopped) = watch::channel(false);
+        let clock_file = options.clock_file.map(Arc::from);
+        let task = tokio::spawn(accept(listener, world.clone(), clock_file, stopped));
+        Ok(Running { origin: format!("http://{address}"), control: Control::new(world), stop, task })
+    }
+}
+
+async fn accept(listener: TcpListener, world: Arc<World>, clock_file: Option<Arc<Path>>, mut stopped: watch::Receiver<bool>) {
+    let app = router(world.clone(), clock_file);
+    loop {
+        let connection = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.wait_for(|stop| *stop) => return,
+        };
+        let Ok((connection, from)) = connection else {
+            // Out of file descriptors, most likely: let some close.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        world.state.lock().connections += 1;
+        tokio::spawn(serve(connection, from, app.clone(), stopped.clone()));
+    }
+}
+
+async fn serve(connection: TcpStream, from: SocketAddr, app: Router, mut stopped: watch::Receiver<bool>) {
+    let _best_effort = connection.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let app = app.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(from);
+            let response = app.oneshot(request).await.unwrap_or_else(|never| match never {});
+            // An error here makes hyper close the connection without an answer.
+            if response.extensions().get::<Reset>().is_some() { Err(Reset) } else { Ok(response) }
+        }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).keep_alive(true);
+    let connection = http.serve_connection(TokioIo::new(connection), service);
+    tokio::select! {
+        // A client that goes away is its own business.
+        _ended = connection => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+}
+
+/// Marks an answer that is never given.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the connection is reset on purpose")]
+struct Reset;
+
+fn router(world: Arc<World>, clock_file: Option<Arc<Path>>) -> Router {
+    let calls = world.clone();
+    Router::new()
+        .merge(control::router(world.clone()))
+        .merge(phone::router(world))
+        .fallback(move |request: Request| call(calls.clone(), clock_file.clone(), request))
+}
+
+async fn call(world: Arc<World>, clock_file: Option<Arc<Path>>, request: Request) -> Response {
+    if let Some(path) = clock_file {
+        let offset = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
+        world.clock.set_offset(offset.unwrap_or(0));
+    }
+    let Some(call) = read(request).await else { return plain(StatusCode::PAYLOAD_TOO_LARGE) };
+    let trouble = meet(&world, &call);
+    if let Some(trouble) = &trouble
+        && !trouble.is_taken()
+    {
+        return untaken(&world, &call, trouble);
+    }
+    let answered = routes::answer(&world, &call).await;
+    let Some(result) = answered else {
+        log(&world, &call, None);
+        return plain(StatusCode::NOT_FOUND);
+    };
+    let answer = result.unwrap_or_else(|refused| Answer::refused(&refused, &call, world.clock.now()));
+    match trouble {
+        None => {
+            log(&world, &call, Some(answer.errcode()));
+            envelope(&answer)
+        }
+        Some(Trouble::Delay { ms }) => {
+            log(&world, &call, Some(answer.errcode()));
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            envelope(&answer)
+        }
+        Some(trouble) => {
+            log(&world, &call, None);
+            spoilt(&answer, &trouble).await
+        }
+    }
+}
+
+async fn read(request: Request) -> Option<Call> {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, MAX_BODY).await.ok()?;
+    let query = Query::<HashMap<String, String>>::try_from_uri(&head.uri).map(|query| query.0).unwrap_or_default();
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let from_ip = head.extensions.get::<SocketAddr>().map_or_else(String::new, |from| from.ip().to_string());
+    Some(Call { method: head.method, path: head.uri.path().to_owned(), query, content_type, body, from_ip })
+}
+
+
+fn meet(world: &World, call: &Call) -> Option<Trouble> {
+    let mut state = world.state.lock();
+    let agentid = call.query.get("access_token").and_then(|token| state.tokens.get(token)).and_then(|t| t.agentid);
+    state.faults.meet(&call.path, call.query.get("key").map(String::as_str), agentid)
+}
+
+fn untaken(world: &World, call: &Call, trouble: &Trouble) -> Response {
+    match trouble {
+        Trouble::Errcode { errcode, errmsg } => {
+            let errmsg = errmsg.clone().unwrap_or_else(|| known_text(*errcode).to_owned());
+            let answer = Answer::refused(&crate::rules::Refused { errcode: *errcode, errmsg }, call, world.clock.now());
+            log(world, call, Some(*errcode));
+            envelope(&answer)
+        }
+        Trouble::Html => {
+            log(world, call, None);
+            let mut page = Response::new(Body::from("<html><body><h1>502 Bad Gateway</h1></body></html>"));
+            page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            page
+        }
+        Trouble::Status { status } => {
+            log(world, call, None);
+            plain(StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+        }
+        _ => {
+            log(world, call, None);
+            reset()
+        }
+    }
+}
+
+async fn spoilt(answer: &Answer, trouble: &Trouble) -> Response {
+    let json = Bytes::from(serde_json::to_vec(&answer.0).unwrap_or_default());
+    let broken = || std::io::Error::other("the answer is broken off on purpose");
+    match trouble {
+        Trouble::Hang => std::future::pending().await,
+        Trouble::Half => {
+            let half = json.slice(..json.len() / 2);
+            let parts = stream::iter([Ok(half), Err(broken())]);
+            Response::new(Body::from_stream(parts))
+        }
+        Trouble::Drip => {
+            let parts = stream::unfold((json, 0), |(json, at)| async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let byte = json.get(at..=at).map(Bytes::copy_from_slice)?;
+                Some((Ok::<_, std::io::Error>(byte), (json, at + 1)))
+            });
+            Response::new(Body::from_stream(parts))
+        }
+        Trouble::Stall => Response::new(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())),
+        Trouble::Endless => {
+            let chunk = Bytes::from(vec![b' '; 64 * 1024]);
+            Response::new(Body::from_stream(stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()))))
+        }
+        Trouble::BadGzip => {
+            let mut response = Response::new(Body::from("this is not gzip"));
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response
+        }
+        _ => reset(),
+    }
+}
+
+fn envelope(answer: &Answer) -> Response {
+    let json = serde_json::to_vec(&answer.0).unwrap_or_default();
+    let mut response = Response::new(Body::from(json));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"));
+    headers.insert(header::SERVER, HeaderValue::from_static("nginx"));
+    headers.insert("error-code", HeaderValue::from(answer.errcode()));
+    let errmsg = answer.0.get("errmsg").and_then(serde_json::Value::as_str).unwrap_or_default();
+    if let Ok(errmsg) = HeaderValue::from_str(errmsg) {
+        headers.insert("error-msg", errmsg);
+    }
+    response
+}
+
+fn plain(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn reset() -> Response {
+    let mut response = plain(StatusCode::OK);
+    response.extensions_mut().insert(Reset);
+    response
+}
+
+fn log(world: &World, call: &Call, errcode: Option<i64>) {
+    let text = if call.content_type.starts_with("multipart/") {
+        format!("[{} bytes of {}]", call.body.len(), call.content_type)
+    } else {
+        String::from_utf8_lossy(&call.body).into_owned()
+    };
+    let logged = Logged {
+        number: 0,
+        at: world.clock.now(),
+        method: call.method.to_string(),
+        path: call.path.clone(),
+        key: call.query.get("key").cloned(),
+        errcode,
+        body: text,
+    };
+    world.state.lock().log(logged);
+}
+
+fn known_text(errcode: i64) -> &'static str {
+    match errcode {
+        -1 => "system busy",
+        40_001 => "invalid credential",
+        40_014 => "invalid access_token",
+        42_001 => "access_token expired",
+        45_009 => "api freq out of limit",
+        45_033 => "api concurrent out of limit",
+        60_020 => "not allow to access from your ip",
+        93_000 => "invalid webhook url",
+        _ => "scripted by the simulator's control",
+    }
+}

@@ -1,0 +1,347 @@
+//! What exists: companies, applications, people, robots, tokens, media, and what was sent.
+//!
+//! Knows nothing about HTTP; the routes ask it, the rules judge.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::clock::{Clock, DAY, HOUR, MINUTE, Millis};
+use crate::fault::Faults;
+use crate::quota::Window;
+use crate::rules::Rules;
+
+/// The most requests and messages kept; the oldest go first.
+const KEPT: usize = 400_000;
+/// How long a media id lives (path/90253).
+pub(crate) const MEDIA_LIFE: Millis = 3 * DAY;
+/// Messages an application may send one member in a minute, and in an hour (path/90312).
+const MEMBER_LIMITS: (usize, usize) = (30, 1000);
+/// Messages a robot may send in a minute (path/99110).
+const ROBOT_PER_MINUTE: usize = 20;
+/// Calls of one interface a company may make in a minute (path/90312).
+const BASE_PER_MINUTE: usize = 10_000;
+
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) state: Mutex<State>,
+    pub(crate) events: broadcast::Sender<u64>,
+}
+
+pub(crate) struct State {
+    pub(crate) rules: Rules,
+    pub(crate) faults: Faults,
+    pub(crate) corps: BTreeMap<String, Corp>,
+    pub(crate) robots: BTreeMap<String, Robot>,
+    pub(crate) tokens: HashMap<String, Token>,
+    pub(crate) media: HashMap<String, Media>,
+    pub(crate) sent: VecDeque<Sent>,
+    pub(crate) next_sent: u64,
+    pub(crate) msgids: HashMap<String, u64>,
+    pub(crate) requests: VecDeque<Logged>,
+    pub(crate) next_request: u64,
+    pub(crate) connections: u64,
+    pub(crate) wrong_secrets: HashMap<String, Window>,
+    pub(crate) base: HashMap<(String, String), Window>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Corp {
+    pub(crate) members: BTreeMap<String, Member>,
+    pub(crate) parties: BTreeMap<u64, Party>,
+    pub(crate) tags: BTreeMap<u64, Tag>,
+    pub(crate) apps: BTreeMap<i64, std::sync::Arc<Mutex<App>>>,
+    /// The contact-sync secret: its token cannot send.
+    pub(crate) contacts_secret: String,
+    /// Half of the daily quota: account limit × 200 person-times (path/90312).
+    pub(crate) account_limit: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Member {
+    pub(crate) userid: String,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) mobile: String,
+    #[serde(default)]
+    pub(crate) email: String,
+    #[serde(default)]
+    pub(crate) parties: Vec<u64>,
+    /// Without a basic API licence.
+    #[serde(default)]
+    pub(crate) unlicensed: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Party {
+    pub(crate) name: String,
+    pub(crate) parent: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Tag {
+    pub(crate) name: String,
+    pub(crate) members: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) name: String,
+    pub(crate) secret: String,
+    pub(crate) disabled: bool,
+    /// Departments that the application sees, with all below them.
+    pub(crate) visible_parties: Vec<u64>,
+    pub(crate) callback_url: Option<String>,
+    pub(crate) to_member: HashMap<String, (Window, Window)>,
+    pub(crate) today: (Millis, usize),
+    /// Requests that carried the duplicate check: hash → until when a repeat is swallowed.
+    pub(crate) checked: HashMap<[u8; 32], Millis>,
+    pub(crate) task_ids: std::collections::HashSet<String>,
+}
+
+impl App {
+    pub(crate) fn new(name: &str, secret: &str, visible_parties: &[u64], callback_url: Option<&str>) -> Self {
+        Self {
+            name: name.to_owned(),
+            secret: secret.to_owned(),
+            disabled: false,
+            visible_parties: visible_parties.to_vec(),
+            callback_url: callback_url.map(str::to_owned),
+            to_member: HashMap::new(),
+            today: (0, 0),
+            checked: HashMap::new(),
+            task_ids: std::collections::HashSet::new(),
+        }
+    }
+
+    /// Counts a message to a member; an excess is dropped without a word (path/90312).
+    pub(crate) fn admit_to(&mut self, userid: &str, now: Millis) -> bool {
+        let windows = self
+            .to_member
+            .entry(userid.to_owned())
+            .or_insert_with(|| (Window::new(MEMBER_LIMITS.0, MINUTE), Window::new(MEMBER_LIMITS.1, HOUR)));
+        let fits = windows.0.fits(now) && windows.1.fits(now);
+        if fits {
+            windows.0.count(now);
+            windows.1.count(now);
+        }
+        fits
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Robot {
+    pub(crate) group: String,
+    pub(crate) removed: bool,
+    pub(crate) window: Window,
+}
+
+impl Robot {
+    pub(crate) fn new(group: &str) -> Self {
+        Self { group: group.to_owned(), removed: false, window: Window::new(ROBOT_PER_MINUTE, MINUTE) }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) corp: String,
+    /// `None`: the contact-sync secret's.
+    pub(crate) agentid: Option<i64>,
+    pub(crate) expires_at: Millis,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Media {
+    pub(crate) kind: String,
+    pub(crate) file_name: String,
+    pub(crate) uploaded_at: Millis,
+    pub(crate) owner: MediaOwner,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MediaOwner {
+    Corp(String),
+    Robot(String),
+}
+
+/// Where a message went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    /// From an application to members.
+    App {
+        /// The application.
+        agentid: i64,
+        /// Who sees it.
+        users: Vec<String>,
+        /// Who does not, because the application writes to them too often.
+        dropped: Vec<String>,
+    },
+    /// From a robot to its group.
+    Robot {
+        /// The robot.
+        key: String,
+        /// Its group.
+        group: String,
+    },
+}
+
+/// A message as it was taken.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sent {
+    /// Counted from 1.
+    pub number: u64,
+    /// When, in milliseconds of the simulator's clock.
+    pub at: i64,
+    /// The handle for recalling; robots' messages have none.
+    pub msgid: Option<String>,
+    /// Where it went.
+    pub target: Target,
+    /// Its type.
+    pub msgtype: String,
+    /// The request's body.
+    pub body: Value,
+    /// Whether it was recalled.
+    pub recalled: bool,
+    /// Whether the duplicate check swallowed it: nobody sees it.
+    pub swallowed: bool,
+}
+
+impl Sent {
+    /// Returns the text or markdown, if that is what it is.
+    pub fn text(&self) -> Option<&str> {
+        self.body.get(&self.msgtype)?.get("content")?.as_str()
+    }
+
+    /// Tells whether anybody sees it.
+    pub fn is_seen(&self) -> bool {
+        !self.swallowed
+            && match &self.target {
+                Target::App { users, .. } => !users.is_empty(),
+                Target::Robot { .. } => true,
+            }
+    }
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Logged {
+    /// Counted from 1.
+    pub number: u64,
+    /// When, in milliseconds of the simulator's clock.
+    pub at: i64,
+    /// The HTTP method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The robot's key, if one was given.
+    pub key: Option<String>,
+    /// The errcode answered; absent where the answer was spoilt or had none.
+    pub errcode: Option<i64>,
+    /// The body, as far as it is text.
+    pub body: String,
+}
+
+impl World {
+    pub(crate) fn new(rules: Rules) -> Self {
+        let state = State {
+            rules,
+            faults: Faults::default(),
+            corps: BTreeMap::new(),
+            robots: BTreeMap::new(),
+            tokens: HashMap::new(),
+            media: HashMap::new(),
+            sent: VecDeque::new(),
+            next_sent: 1,
+            msgids: HashMap::new(),
+            requests: VecDeque::new(),
+            next_request: 1,
+            connections: 0,
+            wrong_secrets: HashMap::new(),
+            base: HashMap::new(),
+        };
+        Self { clock: Clock::default(), state: Mutex::new(state), events: broadcast::channel(1024).0 }
+    }
+
+    /// Tells watchers that message `number` is new or has changed.
+    pub(crate) fn announce(&self, number: u64) {
+        // Nobody may be watching.
+        let _nobody = self.events.send(number);
+    }
+}
+
+impl State {
+    /// Keeps a message and returns its number.
+    pub(crate) fn keep(&mut self, mut sent: Sent) -> u64 {
+        let number = self.next_sent;
+        self.next_sent += 1;
+        sent.number = number;
+        if let Some(msgid) = &sent.msgid {
+            self.msgids.insert(msgid.clone(), number);
+        }
+        self.sent.push_back(sent);
+        if self.sent.len() > KEPT
+            && let Some(oldest) = self.sent.pop_front()
+            && let Some(msgid) = oldest.msgid
+        {
+            self.msgids.remove(&msgid);
+        }
+        number
+    }
+
+    pub(crate) fn sent_mut(&mut self, number: u64) -> Option<&mut Sent> {
+        let first = self.sent.front()?.number;
+        self.sent.get_mut(usize::try_from(number.checked_sub(first)?).ok()?)
+    }
+
+    pub(crate) fn log(&mut self, mut logged: Logged) {
+        logged.number = self.next_request;
+        self.next_request += 1;
+        self.requests.push_back(logged);
+        if self.requests.len() > KEPT {
+            self.requests.pop_front();
+        }
+    }
+
+    /// Counts a call against the company's base frequency of that interface (path/90312).
+    pub(crate) fn admit_base(&mut self, corp: &str, path: &str, now: Millis) -> bool {
+        let window = self.base.entry((corp.to_owned(), path.to_owned()));
+        window.or_insert_with(|| Window::new(BASE_PER_MINUTE, MINUTE)).admit_or_block(now)
+    }
+
+    /// Finds uploaded media that this sender may use now, of the wanted kind.
+    pub(crate) fn usable_media(&self, id: &str, owner: &MediaOwner, kind: &str, now: Millis) -> bool {
+        self.media
+            .get(id)
+            .is_some_and(|m| m.owner == *owner && m.kind == kind && now < m.uploaded_at + MEDIA_LIFE)
+    }
+}
+
+impl Corp {
+    /// Returns the departments at and below `top`.
+    pub(crate) fn below(&self, top: u64) -> Vec<u64> {
+        let mut found = vec![top];
+        let mut i = 0;
+        while i < found.len() {
+            let parent = found[i];
+            found.extend(self.parties.iter().filter(|(_, party)| party.parent == Some(parent)).map(|(id, _)| *id));
+            i += 1;
+        }
+        found
+    }
+
+    pub(crate) fn members_of(&self, party: u64) -> Vec<String> {
+        let parties = self.below(party);
+        let inside = |member: &&Member| member.parties.iter().any(|id| parties.contains(id));
+        self.members.values().filter(inside).map(|member| member.userid.clone()).collect()
+    }
+
+    /// Finds a member by userid, whatever its case (path/90236).
+    pub(crate) fn member(&self, userid: &str) -> Option<&Member> {
+        self.members.get(&userid.to_lowercase())
+    }
+}
