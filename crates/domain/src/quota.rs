@@ -74,7 +74,9 @@ impl SlidingWindow {
             };
         }
         match self.last_start {
-            Some(last) if self.full_once && last + self.spacing() > now => Slot::At(last + self.spacing()),
+            Some(last) if self.full_once && last + self.spacing() > now => {
+                Slot::At(last + self.spacing())
+            }
             _ => Slot::Free,
         }
     }
@@ -89,6 +91,11 @@ impl SlidingWindow {
     pub fn answer(&mut self, now: Timestamp) {
         self.under_way = self.under_way.saturating_sub(1);
         self.answered.push_back(now);
+    }
+
+    /// Gives a slot back that was taken and not used: no call was made.
+    pub fn untake(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
     }
 
     /// Notes that nothing waits any more: the next calls may again go at once.

@@ -1,8 +1,8 @@
 //! What a caller hands in: untrusted until [`Submission::check`] and the channels have agreed.
 
 use crate::{
-    Content, DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, MAX_RECIPIENTS, Options, Priority, RecipientSet, RequestHash,
-    Timestamp,
+    Content, DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, MAX_RECIPIENTS, Mention, Options, Priority,
+    Recipient, RecipientSet, RequestHash, Timestamp,
 };
 
 /// The most tags a message carries.
@@ -54,32 +54,66 @@ impl Submission {
             return Err(InvalidSubmission(violation));
         }
         if self.to.len() > MAX_RECIPIENTS {
-            let message = format!("names {} recipients; the limit is {MAX_RECIPIENTS}", self.to.len());
+            let message =
+                format!("names {} recipients; the limit is {MAX_RECIPIENTS}", self.to.len());
             return wrong("to", message, "address a department or a tag, or divide the submission");
         }
         if let Some(expires_at) = self.expires_at {
             if expires_at <= now {
-                return wrong("expires_at", format!("`{expires_at}` has passed"), "give a time ahead, or leave it out");
+                return wrong(
+                    "expires_at",
+                    format!("`{expires_at}` has passed"),
+                    "give a time ahead, or leave it out",
+                );
             }
             if self.send_at.is_some_and(|send_at| expires_at <= send_at) {
-                return wrong("expires_at", format!("`{expires_at}` is not after send_at"), "let it expire after it is due");
+                return wrong(
+                    "expires_at",
+                    format!("`{expires_at}` is not after send_at"),
+                    "let it expire after it is due",
+                );
             }
         }
         if self.tags.len() > MAX_TAGS {
-            return wrong("tags", format!("has {} tags; the limit is {MAX_TAGS}", self.tags.len()), "use metadata for more");
+            return wrong(
+                "tags",
+                format!("has {} tags; the limit is {MAX_TAGS}", self.tags.len()),
+                "use metadata for more",
+            );
         }
-        if let Some(i) = self.tags.iter().position(|tag| tag.is_empty() || tag.len() > MAX_TAG_BYTES) {
-            let message = format!("is {} bytes long; a tag has 1 to {MAX_TAG_BYTES}", self.tags[i].len());
+        if let Some(i) =
+            self.tags.iter().position(|tag| tag.is_empty() || tag.len() > MAX_TAG_BYTES)
+        {
+            let message =
+                format!("is {} bytes long; a tag has 1 to {MAX_TAG_BYTES}", self.tags[i].len());
             return wrong(&format!("tags[{i}]"), message, "shorten the tag");
         }
         if let Some(metadata) = &self.metadata
             && metadata.len() > MAX_METADATA_BYTES
         {
-            let message = format!("is {} bytes of JSON; the limit is {MAX_METADATA_BYTES}", metadata.len());
-            return wrong("metadata", message, "keep the details in your own system and put its id here");
+            let message =
+                format!("is {} bytes of JSON; the limit is {MAX_METADATA_BYTES}", metadata.len());
+            return wrong(
+                "metadata",
+                message,
+                "keep the details in your own system and put its id here",
+            );
         }
         if self.options.safe > 2 {
-            return wrong("safe", format!("`{}` is not 0, 1 or 2", self.options.safe), "1 is confidential; 2 is for mpnews only");
+            return wrong(
+                "safe",
+                format!("`{}` is not 0, 1 or 2", self.options.safe),
+                "1 is confidential; 2 is for mpnews only",
+            );
+        }
+        let robots = self.to.iter().any(|recipient| matches!(recipient, Recipient::Robot(_)));
+        if self.options.mention != Mention::default() && !robots {
+            let message = "is for robots, and the message goes to none".to_owned();
+            return wrong(
+                "mention",
+                message,
+                "address a robot, or leave it out: members get an application's message anyway",
+            );
         }
         self.check_keys()
     }
@@ -92,8 +126,11 @@ impl Submission {
         let idempotency = self.idempotency.as_ref().map(|(key, _)| ("Idempotency-Key", key));
         for (field, key) in [dedupe, idempotency].into_iter().flatten() {
             if key.is_empty() || key.len() > DEDUPE_KEY_MAX_BYTES {
-                let message = format!("is {} bytes long; a key has 1 to {DEDUPE_KEY_MAX_BYTES}", key.len());
-                return Err(InvalidSubmission(Violation::new("invalid", field, message).with_hint("hash a longer key")));
+                let message =
+                    format!("is {} bytes long; a key has 1 to {DEDUPE_KEY_MAX_BYTES}", key.len());
+                return Err(InvalidSubmission(
+                    Violation::new("invalid", field, message).with_hint("hash a longer key"),
+                ));
             }
         }
         Ok(())
@@ -176,11 +213,17 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         assert_eq!(field_refused(|s| s.to = RecipientSet::default()), "to");
-        assert_eq!(field_refused(|s| s.expires_at = Some(Timestamp::from_millis(999))), "expires_at");
+        assert_eq!(
+            field_refused(|s| s.expires_at = Some(Timestamp::from_millis(999))),
+            "expires_at"
+        );
         assert_eq!(field_refused(|s| s.tags = vec!["ok".into(), String::new()]), "tags[1]");
         assert_eq!(field_refused(|s| s.options.safe = 3), "safe");
         assert_eq!(field_refused(|s| s.metadata = Some("x".repeat(20_000).into())), "metadata");
         let window = std::time::Duration::from_secs(60);
-        assert_eq!(field_refused(|s| s.dedupe = Some(Dedupe { by: DedupeBy::Key(String::new()), window })), "dedupe.key");
+        assert_eq!(
+            field_refused(|s| s.dedupe = Some(Dedupe { by: DedupeBy::Key(String::new()), window })),
+            "dedupe.key"
+        );
     }
 }

@@ -1,1 +1,20 @@
-//! stub
+//! Moves a message from accept to outcome, against ports.
+//!
+//! The ledger is the truth, the doorbell only wakes: [`Intake`] writes message and deliveries in one transaction, then
+//! rings; the [`Dispatcher`] claims, tries and settles; the [`Sweeper`] rings again for whatever is due. A lost ring
+//! costs latency, never a message. Nothing here knows a database, a channel or HTTP.
+
+mod accept;
+mod dispatch;
+mod ids;
+mod outcome;
+mod recall;
+mod sweep;
+
+pub mod ports;
+pub mod telemetry;
+
+pub use accept::{AcceptError, Intake, IntakeConfig, Receipt};
+pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, claim_order};
+pub use recall::{RecallError, Recalled, Recaller};
+pub use sweep::{SweepConfig, Sweeper};

@@ -51,7 +51,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn int(&mut self, name: &str) -> Result<Option<i64>, Refused> {
         match self.object.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Number(number)) => Ok(number.as_i64().or_else(|| number.as_f64().map(|f| f as i64))),
+            Some(Value::Number(number)) => {
+                Ok(number.as_i64().or_else(|| number.as_f64().map(|f| f as i64)))
+            }
             Some(Value::String(text)) => {
                 let number = text.trim().parse().ok();
                 self.wrong_type(name)?;
@@ -122,7 +124,13 @@ impl<'a> Reader<'a> {
 
     fn wrong_type(&mut self, name: &str) -> Result<(), Refused> {
         if !self.warn {
-            return refuse(40_058, format!("{} has a wrong type. invalid Request Parameter. Warning: wrong json format.", self.path(name)));
+            return refuse(
+                40_058,
+                format!(
+                    "{} has a wrong type. invalid Request Parameter. Warning: wrong json format.",
+                    self.path(name)
+                ),
+            );
         }
         self.warned = true;
         Ok(())

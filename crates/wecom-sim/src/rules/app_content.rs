@@ -1,7 +1,7 @@
 //! The eleven message types of an application: what each needs, and its limits (path/90236).
 
-use crate::rules::{Refused, Rules, card, refuse};
 use crate::routes::reader::Reader;
+use crate::rules::{Refused, Rules, card, refuse};
 use crate::world::App;
 
 const TEXT: usize = 2048;
@@ -21,7 +21,16 @@ impl Context<'_> {
     /// Checks the body under the key `msgtype`. Tells whether the message can call back.
     pub(crate) fn check(&self, request: &mut Reader<'_>, msgtype: &str) -> Result<bool, Refused> {
         let known = [
-            "text", "image", "voice", "video", "file", "textcard", "news", "mpnews", "markdown", "miniprogram_notice",
+            "text",
+            "image",
+            "voice",
+            "video",
+            "file",
+            "textcard",
+            "news",
+            "mpnews",
+            "markdown",
+            "miniprogram_notice",
             "template_card",
         ];
         if !known.contains(&msgtype) {
@@ -144,7 +153,10 @@ fn news(body: &mut Reader<'_>) -> Result<(), Refused> {
         let appid = article.text("appid")?.unwrap_or_default();
         let pagepath = article.text("pagepath")?.unwrap_or_default();
         if appid.is_empty() != pagepath.is_empty() {
-            return refuse(40_058, "appid and pagepath must come together. invalid Request Parameter");
+            return refuse(
+                40_058,
+                "appid and pagepath must come together. invalid Request Parameter",
+            );
         }
         if pagepath.len() > 128 {
             return refuse(40_058, "pagepath exceed max length 128. invalid Request Parameter");
@@ -165,7 +177,10 @@ fn notice(body: &mut Reader<'_>) -> Result<(), Refused> {
     let title = body.text("title")?.unwrap_or_default().chars().count();
     let description = body.text("description")?.map(|text| text.chars().count());
     if !(4..=12).contains(&title) || description.is_some_and(|length| !(4..=12).contains(&length)) {
-        return refuse(40_058, "title or description has a wrong length. invalid Request Parameter");
+        return refuse(
+            40_058,
+            "title or description has a wrong length. invalid Request Parameter",
+        );
     }
     if body.text("page")?.unwrap_or_default().len() > 1024 {
         return refuse(90_204, "invalid miniprogram page");

@@ -63,7 +63,10 @@ pub struct UploadMedia {
 
 impl fmt::Debug for UploadMedia {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UploadMedia").field("file_name", &self.file_name).field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("UploadMedia")
+            .field("file_name", &self.file_name)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,7 +112,12 @@ impl UploadMedia {
             c.add("too_few", "media", format!("is {} bytes; it must be more than 5", self.length));
         }
         if self.length > kind.max_bytes() {
-            let message = format!("is {} bytes; the limit for {} is {}", self.length, kind.name(), kind.max_bytes());
+            let message = format!(
+                "is {} bytes; the limit for {} is {}",
+                self.length,
+                kind.name(),
+                kind.max_bytes()
+            );
             c.add("too_long", "media", message);
         }
         c.finish()
@@ -123,9 +131,12 @@ impl UploadMedia {
         deadline: Instant,
     ) -> Result<Bytes, Error> {
         if self.file_name.contains(['\r', '\n', '\0']) {
-            return Err(Error::new(ErrorKind::Request, path).with_source("the file name has a line break"));
+            return Err(
+                Error::new(ErrorKind::Request, path).with_source("the file name has a line break")
+            );
         }
-        let length = head(&self.file_name, self.length).len() as u64 + self.length + tail().len() as u64;
+        let length =
+            head(&self.file_name, self.length).len() as u64 + self.length + tail().len() as u64;
         let outgoing = Outgoing {
             method: Method::Post,
             path,
@@ -174,7 +185,12 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_official_page() {
-        let code = |length, kind| UploadMedia::stream::<std::io::Error>("f", length, stream::empty()).check(kind).first().map(|v| v.code);
+        let code = |length, kind| {
+            UploadMedia::stream::<std::io::Error>("f", length, stream::empty())
+                .check(kind)
+                .first()
+                .map(|v| v.code)
+        };
         assert_eq!(code(5, UploadKind::File), Some("too_few"));
         assert_eq!(code(6, UploadKind::File), None);
         assert_eq!(code(20 * 1024 * 1024, UploadKind::File), None);

@@ -1,0 +1,494 @@
+//! The queue: claims under a fence, settlements that name it, leases that end with their process.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::{
+    Content, DeliveryId, Lane, MessageId, MessageState, Outcome, Priority, Reason, RecipientState,
+    Standing, Timestamp,
+};
+use pipeline::claim_order;
+use pipeline::ports::{Claim, Claimed, Lease, LedgerError, Queue, Settled, Settlement};
+use serde_json::{Value, json};
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::admit::set_duplicate_checks;
+use super::writer::ledger_error;
+use super::{SqliteLedger, rows};
+
+const WAITING: i64 = RecipientState::Waiting as i64;
+const LEASED: i64 = RecipientState::Sending as i64;
+
+/// Claims what is due on a lane. Reads first: a lane on which nothing is due costs no write.
+pub(super) async fn claim(
+    connection: &mut SqliteConnection,
+    claim: &Claim,
+) -> Result<Vec<Claimed>, sqlx::Error> {
+    let mut ids = Vec::new();
+    for priority in claim_order(claim.lowest_first) {
+        if ids.len() < claim.limit {
+            ids.extend(due(connection, claim, priority, claim.limit - ids.len()).await?);
+        }
+    }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let json = serde_json::to_string(&ids).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    sqlx::query("UPDATE delivery SET state = ?, fence = fence + 1, last_attempt_at = ? WHERE id IN (SELECT value FROM json_each(?))")
+        .bind(LEASED)
+        .bind(claim.now.as_millis())
+        .bind(&json)
+        .execute(&mut *connection)
+        .await?;
+    set_duplicate_checks(connection, &ids, claim.equal_since.as_millis()).await?;
+    let taken = sqlx::query(
+        "SELECT d.*, m.content AS content, m.options AS options FROM json_each(?) AS wanted
+         JOIN delivery AS d ON d.id = wanted.value
+         JOIN message AS m ON m.id = (
+             -- The message's id is the first a delivery range can hold.
+             SELECT id FROM message WHERE id <= d.id ORDER BY id DESC LIMIT 1)",
+    );
+    taken.bind(json).fetch_all(connection).await?.iter().map(claimed).collect()
+}
+
+async fn due(
+    connection: &mut SqliteConnection,
+    claim: &Claim,
+    priority: Priority,
+    limit: usize,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT id FROM delivery WHERE state = 0 AND lane = ? AND priority = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
+    )
+    .bind(claim.lane.as_str())
+    .bind(priority.rank())
+    .bind(claim.now.as_millis())
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await
+}
+
+fn claimed(row: &SqliteRow) -> Result<Claimed, sqlx::Error> {
+    let delivery = rows::delivery(row)?;
+    let standing = standing(row)?;
+    let lease = Lease {
+        delivery: delivery.id,
+        fence: row.try_get("fence")?,
+        duplicate_check: standing.duplicate_check,
+    };
+    Ok(Claimed {
+        lease,
+        standing,
+        content: Content::from_stored(row.try_get("content")?),
+        options: rows::options_from_stored(row.try_get("options")?),
+        frozen: row.try_get::<Option<String>, _>("body")?.map(Bytes::from),
+        sole: row.try_get::<i64, _>("sole")? != 0,
+        delivery,
+    })
+}
+
+pub(super) fn standing(row: &SqliteRow) -> Result<Standing, sqlx::Error> {
+    Ok(Standing {
+        attempts: row.try_get("attempts")?,
+        tries: row.try_get("tries")?,
+        uncertain_since: rows::maybe_time(row, "uncertain_since")?,
+        duplicate_check: row
+            .try_get::<Option<i64>, _>("duplicate_check")?
+            .is_some_and(|check| check != 0),
+    })
+}
+
+/// Records outcomes; one whose fence is not the delivery's changes nothing.
+pub(super) async fn settle(
+    connection: &mut SqliteConnection,
+    settlements: &[Settlement],
+) -> Result<Vec<Settled>, sqlx::Error> {
+    if settlements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let changes: Vec<Value> = settlements.iter().map(change).collect();
+    let recorded = sqlx::query(
+        "UPDATE delivery SET state = new.value ->> 2, due_at = COALESCE(new.value ->> 3, due_at),
+             tries = COALESCE(new.value ->> 4, tries), uncertain_since = new.value ->> 5, handle = new.value ->> 6,
+             unconfirmed = new.value ->> 7, reason = new.value ->> 8, settled_at = new.value ->> 9,
+             attempts = attempts + (new.value ->> 10), body = new.value ->> 11
+         FROM json_each(?) AS new
+         WHERE delivery.id = new.value ->> 0 AND delivery.fence = new.value ->> 1 AND delivery.state = 1
+         RETURNING delivery.id, delivery.recall",
+    );
+    let json = Value::Array(changes).to_string();
+    let recorded = recorded.bind(json).fetch_all(&mut *connection).await?;
+    let recorded: HashMap<String, bool> = recorded
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)? != 0)))
+        .collect::<Result<_, sqlx::Error>>()?;
+    let kept: Vec<&Settlement> =
+        settlements.iter().filter(|s| recorded.contains_key(&s.lease.delivery.base32())).collect();
+    insert_attempts(connection, &kept).await?;
+    insert_refusals(connection, &kept).await?;
+    finish_messages(connection, &kept).await?;
+    let told = |settlement: &Settlement| match recorded.get(&settlement.lease.delivery.base32()) {
+        Some(recall_wanted) => Settled::Recorded { recall_wanted: *recall_wanted },
+        None => Settled::Stale,
+    };
+    Ok(settlements.iter().map(told).collect())
+}
+
+fn change(settlement: &Settlement) -> Value {
+    let id = settlement.lease.delivery.base32();
+    let fence = settlement.lease.fence;
+    let attempts = i64::from(settlement.attempt.is_some());
+    match &settlement.outcome {
+        Outcome::Final { state, handle, unconfirmed, reason, .. } => json!([
+            id,
+            fence,
+            *state as u8,
+            null,
+            null,
+            null,
+            handle,
+            i64::from(*unconfirmed),
+            rows::reason_to_stored(reason.as_ref()),
+            settlement.now.as_millis(),
+            attempts,
+            null,
+        ]),
+        Outcome::Again { at, tries, uncertain_since, reason } => json!([
+            id,
+            fence,
+            WAITING,
+            at.as_millis(),
+            tries,
+            uncertain_since.map(Timestamp::as_millis),
+            null,
+            0,
+            rows::reason_to_stored(Some(reason)),
+            null,
+            attempts,
+            settlement.frozen.as_ref().and_then(|body| std::str::from_utf8(body).ok()),
+        ]),
+    }
+}
+
+async fn insert_attempts(
+    connection: &mut SqliteConnection,
+    kept: &[&Settlement],
+) -> Result<(), sqlx::Error> {
+    let attempts: Vec<Value> = kept
+        .iter()
+        .filter_map(|settlement| {
+            let attempt = settlement.attempt.as_ref()?;
+            let flags = if attempt.probe { rows::PROBE } else { 0 }
+                | if attempt.redelivery { rows::REDELIVERY } else { 0 };
+            Some(json!([
+                settlement.lease.delivery.attempt(attempt.number).base32(),
+                attempt.started_at.as_millis(),
+                attempt.ended_at.as_millis(),
+                attempt.result,
+                rows::reason_to_stored(attempt.reason.as_ref()),
+                flags,
+                settlement.metered.then(|| settlement.lane.as_str()),
+            ]))
+        })
+        .collect();
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 FROM json_each(?)",
+    )
+    .bind(Value::Array(attempts).to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn insert_refusals(
+    connection: &mut SqliteConnection,
+    kept: &[&Settlement],
+) -> Result<(), sqlx::Error> {
+    let refusals: Vec<Value> = kept
+        .iter()
+        .flat_map(|settlement| {
+            let id = settlement.lease.delivery.base32();
+            let refused = match &settlement.outcome {
+                Outcome::Final { refused, .. } => refused.as_slice(),
+                Outcome::Again { .. } => &[],
+            };
+            refused.iter().map(move |refusal| {
+                let reason = rows::reason_to_stored(Some(&refusal.reason));
+                json!([id, refusal.recipient.to_string(), RecipientState::Failed as u8, reason])
+            })
+        })
+        .collect();
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT OR REPLACE INTO recipient (delivery_id, recipient, state, reason)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)",
+    )
+    .bind(Value::Array(refusals).to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes the state of messages whose last delivery was settled.
+async fn finish_messages(
+    connection: &mut SqliteConnection,
+    kept: &[&Settlement],
+) -> Result<(), sqlx::Error> {
+    let mut states: Vec<(MessageId, MessageState)> = Vec::new();
+    let mut shared: HashSet<MessageId> = HashSet::new();
+    for settlement in kept {
+        let message = settlement.lease.delivery.message();
+        match &settlement.outcome {
+            Outcome::Again { .. } => {}
+            Outcome::Final { state, refused, .. } if settlement.sole => {
+                let refused = if refused.is_empty() { None } else { Some(RecipientState::Failed) };
+                states.push((message, MessageState::of(std::iter::once(*state).chain(refused))));
+            }
+            Outcome::Final { .. } => _ = shared.insert(message),
+        }
+    }
+    for message in shared {
+        states.push((message, derived_state(connection, message).await?));
+    }
+    write_states(connection, &states).await
+}
+
+/// Works out the state of a message from all its deliveries and recipients.
+pub(super) async fn derived_state(
+    connection: &mut SqliteConnection,
+    message: MessageId,
+) -> Result<MessageState, sqlx::Error> {
+    let (first, last) = message.delivery_range();
+    let found: Vec<i64> = sqlx::query_scalar(
+        "SELECT state FROM delivery WHERE id BETWEEN ?1 AND ?2
+         UNION SELECT state FROM recipient WHERE delivery_id BETWEEN ?1 AND ?2",
+    )
+    .bind(first.base32())
+    .bind(last.base32())
+    .fetch_all(connection)
+    .await?;
+    let states = found.into_iter().map(rows::recipient_state).collect::<Result<Vec<_>, _>>()?;
+    Ok(MessageState::of(states))
+}
+
+pub(super) async fn write_states(
+    connection: &mut SqliteConnection,
+    states: &[(MessageId, MessageState)],
+) -> Result<(), sqlx::Error> {
+    if states.is_empty() {
+        return Ok(());
+    }
+    // Only final states are written: whether an open message is accepted or sending is read off its deliveries.
+    let stored = |state: MessageState| {
+        if state.is_final() { state as u8 } else { MessageState::Accepted as u8 }
+    };
+    let changes: Vec<Value> =
+        states.iter().map(|(id, state)| json!([id.base32(), stored(*state)])).collect();
+    sqlx::query("UPDATE message SET state = new.value ->> 1 FROM json_each(?) AS new WHERE message.id = new.value ->> 0")
+        .bind(Value::Array(changes).to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Ends every lease: nobody holds them any more. The calls may have been made, so each is recorded as an attempt
+/// without an answer, which also counts against the lane's quota from now on.
+pub(super) async fn void_leases(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+) -> Result<usize, sqlx::Error> {
+    let leased = sqlx::query(
+        "SELECT id, lane, attempts, last_attempt_at, uncertain_since FROM delivery WHERE state = 1",
+    );
+    let leased = leased.fetch_all(&mut *connection).await?;
+    let interrupted = Reason::new("interrupted", "the gateway ended before the answer came");
+    for row in &leased {
+        let id = rows::delivery_id(row.try_get("id")?)?;
+        let number = row.try_get::<u16, _>("attempts")?.saturating_add(1);
+        let flags = if row.try_get::<Option<i64>, _>("uncertain_since")?.is_some() {
+            rows::REDELIVERY
+        } else {
+            0
+        };
+        sqlx::query("INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane) VALUES (?, ?, ?, 'uncertain', ?, ?, ?)")
+            .bind(id.attempt(number).base32())
+            .bind(row.try_get::<Option<i64>, _>("last_attempt_at")?.unwrap_or(now.as_millis()))
+            .bind(now.as_millis())
+            .bind(rows::reason_to_stored(Some(&interrupted)))
+            .bind(flags)
+            .bind(row.try_get::<String, _>("lane")?)
+            .execute(&mut *connection)
+            .await?;
+    }
+    sqlx::query(
+        "UPDATE delivery SET state = 0, attempts = attempts + 1, uncertain_since = COALESCE(uncertain_since, last_attempt_at)
+         WHERE state = 1",
+    )
+    .execute(connection)
+    .await?;
+    Ok(leased.len())
+}
+
+#[async_trait]
+impl Queue for SqliteLedger {
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, LedgerError> {
+        self.writer.claim(claim).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, LedgerError> {
+        self.writer.settle(settlement).await
+    }
+
+    async fn release(&self, now: Timestamp) -> Result<usize, LedgerError> {
+        self.writer
+            .change("give leases back", move |connection| Box::pin(void_leases(connection, now)))
+            .await
+    }
+
+    async fn waiting_lanes(&self) -> Result<Vec<(Lane, Timestamp)>, LedgerError> {
+        // Skips from lane to lane in the index, however many deliveries wait on each.
+        let found = sqlx::query(
+            "WITH RECURSIVE waiting (lane) AS (
+                 SELECT MIN(lane) FROM delivery WHERE state = 0
+                 UNION ALL
+                 SELECT (SELECT MIN(lane) FROM delivery WHERE state = 0 AND lane > waiting.lane) FROM waiting WHERE waiting.lane IS NOT NULL)
+             SELECT lane, (SELECT MIN(first) FROM (
+                 SELECT MIN(due_at) AS first FROM delivery WHERE state = 0 AND delivery.lane = waiting.lane AND priority = 0
+                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND delivery.lane = waiting.lane AND priority = 1
+                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND delivery.lane = waiting.lane AND priority = 2))
+             FROM waiting WHERE lane IS NOT NULL",
+        );
+        let found =
+            found.fetch_all(&self.readers).await.map_err(|e| failed("find waiting lanes", e))?;
+        let lane = |row: &SqliteRow| {
+            Ok((Lane::from_stored(row.try_get(0)?), Timestamp::from_millis(row.try_get(1)?)))
+        };
+        found
+            .iter()
+            .map(lane)
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(|e| failed("find waiting lanes", e))
+    }
+
+    async fn next_due(&self, lane: &Lane) -> Result<Option<Timestamp>, LedgerError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT MIN(first) FROM (
+                 SELECT MIN(due_at) AS first FROM delivery WHERE state = 0 AND lane = ?1 AND priority = 0
+                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND lane = ?1 AND priority = 1
+                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND lane = ?1 AND priority = 2)",
+        )
+        .bind(lane.as_str())
+        .fetch_one(&self.readers)
+        .await
+        .map_err(|e| failed("find what is due next", e))?;
+        Ok(found.map(Timestamp::from_millis))
+    }
+
+    async fn recent_calls(
+        &self,
+        lane: &Lane,
+        since: Timestamp,
+    ) -> Result<Vec<Timestamp>, LedgerError> {
+        let found: Vec<i64> = sqlx::query_scalar(
+            "SELECT ended_at FROM attempt WHERE lane = ? AND ended_at >= ? ORDER BY ended_at",
+        )
+        .bind(lane.as_str())
+        .bind(since.as_millis())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|e| failed("read recent calls", e))?;
+        Ok(found.into_iter().map(Timestamp::from_millis).collect())
+    }
+
+    async fn expire_overdue(&self, now: Timestamp, limit: usize) -> Result<usize, LedgerError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.writer
+            .change("settle what expired", move |connection| {
+                Box::pin(expire(connection, now, limit))
+            })
+            .await
+    }
+
+    async fn forget_expired_keys(
+        &self,
+        idempotency_before: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize, LedgerError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.writer
+            .change("forget expired keys", move |connection| {
+                Box::pin(forget_keys(connection, idempotency_before, now, limit))
+            })
+            .await
+    }
+}
+
+async fn forget_keys(
+    connection: &mut SqliteConnection,
+    idempotency_before: Timestamp,
+    now: Timestamp,
+    limit: i64,
+) -> Result<usize, sqlx::Error> {
+    let keys = sqlx::query("DELETE FROM idempotency WHERE (caller, key) IN (SELECT caller, key FROM idempotency WHERE accepted_at < ? LIMIT ?)")
+        .bind(idempotency_before.as_millis())
+        .bind(limit)
+        .execute(&mut *connection)
+        .await?;
+    let repeats = sqlx::query("DELETE FROM dedupe WHERE (caller, key) IN (SELECT caller, key FROM dedupe WHERE until <= ? LIMIT ?)")
+        .bind(now.as_millis())
+        .bind(limit)
+        .execute(connection)
+        .await?;
+    Ok(usize::try_from(keys.rows_affected() + repeats.rows_affected()).unwrap_or(usize::MAX))
+}
+
+async fn expire(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    limit: i64,
+) -> Result<usize, sqlx::Error> {
+    let reason = Reason::new("expired", "its time passed before it could be sent");
+    let expired: Vec<String> = sqlx::query_scalar(
+        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, reason = ?3, settled_at = ?4
+         WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND expires_at IS NOT NULL AND expires_at <= ?4 LIMIT ?5)
+         RETURNING id",
+    )
+    .bind(RecipientState::Expired as i64)
+    .bind(RecipientState::Uncertain as i64)
+    .bind(rows::reason_to_stored(Some(&reason)))
+    .bind(now.as_millis())
+    .bind(limit)
+    .fetch_all(&mut *connection)
+    .await?;
+    refresh_messages(connection, &expired).await?;
+    Ok(expired.len())
+}
+
+/// Writes anew the states of the messages whose deliveries changed.
+pub(super) async fn refresh_messages(
+    connection: &mut SqliteConnection,
+    deliveries: &[String],
+) -> Result<(), sqlx::Error> {
+    let messages: HashSet<MessageId> = deliveries
+        .iter()
+        .map(|id| rows::delivery_id(id).map(DeliveryId::message))
+        .collect::<Result<_, _>>()?;
+    let mut states = Vec::with_capacity(messages.len());
+    for message in messages {
+        states.push((message, derived_state(connection, message).await?));
+    }
+    write_states(connection, &states).await
+}
+
+pub(super) fn failed(operation: &'static str, error: sqlx::Error) -> LedgerError {
+    ledger_error(operation, &std::sync::Arc::new(error))
+}

@@ -1,0 +1,442 @@
+//! The only door in: check → route → render → admit → ring.
+//!
+//! Every ingress turns what it got into a [`Submission`], calls [`Intake::accept`], and acknowledges its source only
+//! when it holds a [`Receipt`]. A receipt means: message and deliveries are on disk, in one transaction with the keys
+//! that find repeats. Rendering happens before, so that a message no channel can carry is refused while its caller
+//! still listens, and the hash of the request upstream is known for WeCom's duplicate check.
+//!
+//! When a dispatcher has room at this moment, the same commit that accepts a delivery also claims it ("born leased"),
+//! and it goes out without a second look at the ledger. Nothing depends on it: without room it waits in the ledger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{
+    Dedupe, DedupeBy, Delivery, Grant, InvalidSubmission, Message, MessageId, MessageState,
+    Recipient, RequestHash, Scope, Standing, Submission, Timestamp, Violation, divide,
+    each_by_its_own_channel,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::dispatch::{DispatcherHandle, Reservation};
+use crate::ids::IdSource;
+use crate::ports::{
+    Accepted, Admission, Channel, Channels, Claimed, Clock, DedupeEntry, Idempotency, Ledger,
+    LedgerError,
+};
+use crate::telemetry::{
+    Happening as _, LedgerFailed, MessageAccepted, MessageDuplicate, MessageRefused,
+    MessageReplayed,
+};
+
+/// What the intake needs to know.
+#[derive(Clone, Debug)]
+pub struct IntakeConfig {
+    /// The application that members are addressed through when a submission names none.
+    pub default_app: Option<String>,
+    /// How long after its due time a delivery is given up.
+    pub deadline: Duration,
+    /// How long an idempotency key is kept.
+    pub idempotency_window: Duration,
+}
+
+/// Proof that a message is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Receipt {
+    /// The message.
+    pub id: MessageId,
+    /// `accepted` or `duplicate`.
+    pub state: MessageState,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// The message it repeats.
+    pub duplicate_of: Option<MessageId>,
+    /// Whether this receipt was given before, for the same request.
+    pub replayed: bool,
+}
+
+/// A submission was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// It breaks a rule; nothing was stored.
+    #[error(transparent)]
+    Invalid(#[from] InvalidSubmission),
+    /// The caller's key does not allow it; nothing was stored.
+    #[error("this key may not address `{recipient}`")]
+    Forbidden {
+        /// Who may not be addressed.
+        recipient: Recipient,
+    },
+    /// The caller's key has no `send` scope.
+    #[error("this key may not send")]
+    MayNotSend,
+    /// The idempotency key stands for another request; nothing was stored.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The ledger cannot take it now; nothing was stored.
+    #[error("the message could not be stored")]
+    NotStored(#[source] Arc<LedgerError>),
+}
+
+impl AcceptError {
+    /// Returns the stable code shown to callers and counted.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(InvalidSubmission(violation)) => violation.code,
+            Self::Forbidden { .. } | Self::MayNotSend => "forbidden",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::NotStored(_) => "not_stored",
+        }
+    }
+}
+
+/// Takes submissions in.
+pub struct Intake {
+    ledger: Arc<dyn Ledger>,
+    channels: Channels,
+    dispatcher: DispatcherHandle,
+    clock: Arc<dyn Clock>,
+    ids: IdSource,
+    config: IntakeConfig,
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intake").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// A submission that passed every check, and the places reserved for it at the dispatcher.
+struct Prepared {
+    admission: Admission,
+    reservations: Vec<(usize, Reservation)>,
+}
+
+impl Intake {
+    /// Makes the door in front of a ledger and a dispatcher.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        channels: Channels,
+        dispatcher: DispatcherHandle,
+        clock: Arc<dyn Clock>,
+        config: IntakeConfig,
+    ) -> Self {
+        Self { ledger, channels, dispatcher, clock, ids: IdSource::new(), config }
+    }
+
+    /// Takes one submission in.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; nothing was stored.
+    pub async fn accept(
+        &self,
+        grant: &Grant,
+        submission: Submission,
+    ) -> Result<Receipt, AcceptError> {
+        let mut results = self.accept_all(grant, vec![submission]).await;
+        results.pop().unwrap_or_else(|| unreachable!("one submission has one result"))
+    }
+
+    /// Takes many submissions in with as few commits as the ledger needs; one result each, in order.
+    pub async fn accept_all(
+        &self,
+        grant: &Grant,
+        submissions: Vec<Submission>,
+    ) -> Vec<Result<Receipt, AcceptError>> {
+        let now = self.clock.now();
+        let mut results: Vec<Option<Result<Receipt, AcceptError>>> =
+            Vec::with_capacity(submissions.len());
+        let mut prepared = Vec::new();
+        for submission in submissions {
+            match self.prepare(grant, submission, now) {
+                Ok(ready) => {
+                    prepared.push((results.len(), ready));
+                    results.push(None);
+                }
+                Err(error) => results.push(Some(Err(error))),
+            }
+        }
+        self.admit(prepared, now, &mut results).await;
+        let results: Vec<_> = results.into_iter().flatten().collect();
+        for result in &results {
+            count(result);
+        }
+        results
+    }
+
+    async fn admit(
+        &self,
+        prepared: Vec<(usize, Prepared)>,
+        now: Timestamp,
+        results: &mut [Option<Result<Receipt, AcceptError>>],
+    ) {
+        if prepared.is_empty() {
+            return;
+        }
+        let admissions = prepared.iter().map(|(_, ready)| ready.admission.clone()).collect();
+        match self.ledger.accept(admissions).await {
+            Ok(accepted) => {
+                for ((index, ready), accepted) in prepared.into_iter().zip(accepted) {
+                    results[index] = Some(self.hand_over(ready, accepted, now));
+                }
+            }
+            Err(error) => {
+                LedgerFailed { error: &error }.emit();
+                let error = Arc::new(error);
+                for (index, _) in prepared {
+                    results[index] = Some(Err(AcceptError::NotStored(error.clone())));
+                }
+            }
+        }
+    }
+
+    fn prepare(
+        &self,
+        grant: &Grant,
+        submission: Submission,
+        now: Timestamp,
+    ) -> Result<Prepared, AcceptError> {
+        if !grant.scopes.include(Scope::Send) {
+            return Err(AcceptError::MayNotSend);
+        }
+        submission.check(now)?;
+        let app = self.app_of(&submission)?;
+        if let Some(recipient) =
+            submission.to.iter().find(|recipient| !grant.may_address(recipient, &app))
+        {
+            return Err(AcceptError::Forbidden { recipient: recipient.clone() });
+        }
+        let id = self.ids.next(now);
+        let deliveries = self.deliveries(&submission, id, &app, now)?;
+        let dedupe =
+            submission.dedupe.as_ref().map(|dedupe| dedupe_entry(dedupe, &submission, &app, now));
+        let idempotency = submission.idempotency.map(|(key, hash)| Idempotency {
+            key,
+            hash,
+            not_before: now - self.config.idempotency_window,
+        });
+        let due_now = submission.send_at.is_none_or(|send_at| send_at <= now);
+        let reservations: Vec<_> = if due_now {
+            let places = deliveries.iter().enumerate();
+            places
+                .filter_map(|(i, delivery)| Some((i, self.dispatcher.reserve(&delivery.lane)?)))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let message = Message {
+            id,
+            caller: grant.caller.clone(),
+            content: submission.content,
+            options: submission.options,
+            priority: submission.priority,
+            accepted_at: now,
+            send_at: submission.send_at,
+            expires_at: submission.expires_at,
+            tags: submission.tags,
+            metadata: submission.metadata,
+            duplicate_of: None,
+        };
+        let born_leased = reservations.iter().map(|(i, _)| *i).collect();
+        Ok(Prepared {
+            admission: Admission { message, deliveries, born_leased, idempotency, dedupe },
+            reservations,
+        })
+    }
+
+    /// Finds the application that members are addressed through; robots need none.
+    fn app_of(&self, submission: &Submission) -> Result<String, AcceptError> {
+        if let Some(app) = &submission.app {
+            return Ok(app.clone());
+        }
+        let needs_app = submission.to.iter().any(|recipient| recipient.channel() == "wecom_app");
+        match (&self.config.default_app, needs_app) {
+            (Some(app), _) => Ok(app.clone()),
+            (None, false) => Ok(String::new()),
+            (None, true) => Err(invalid(
+                Violation::new(
+                    "missing",
+                    "app",
+                    "is missing, and no default application is configured",
+                )
+                .with_hint(format!(
+                    "name one of the configured applications: {}",
+                    self.names("wecom_app")
+                )),
+            )),
+        }
+    }
+
+    fn deliveries(
+        &self,
+        submission: &Submission,
+        id: MessageId,
+        app: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Delivery>, AcceptError> {
+        let due_at = submission.send_at.unwrap_or(now).max(now);
+        let mut deliveries = Vec::new();
+        for step in each_by_its_own_channel(&submission.to, app) {
+            let channel =
+                self.channels.get(&step.lane).ok_or_else(|| self.unknown_account(&step.lane))?;
+            for recipients in divide(&step.recipients, channel.call_limits()) {
+                let position = u16::try_from(deliveries.len() + 1).map_err(|_| too_many_calls())?;
+                let request_hash = render_hash(channel.as_ref(), submission, &recipients)?;
+                deliveries.push(Delivery {
+                    id: id.delivery(position),
+                    lane: step.lane.clone(),
+                    recipients,
+                    priority: submission.priority,
+                    due_at,
+                    expires_at: submission.expires_at,
+                    give_up_at: due_at + self.config.deadline,
+                    request_hash,
+                });
+            }
+        }
+        Ok(deliveries)
+    }
+
+    fn unknown_account(&self, lane: &domain::Lane) -> AcceptError {
+        let (field, what) = if lane.channel() == "wecom_robot" {
+            ("to.robots", "robot")
+        } else {
+            ("app", "application")
+        };
+        let message = format!("names `{}`, which is not a configured {what}", lane.account());
+        let hint = format!("configured are: {}", self.names(lane.channel()));
+        invalid(Violation::new("unknown_account", field, message).with_hint(hint))
+    }
+
+    fn names(&self, channel: &str) -> String {
+        let names = self.channels.accounts(channel);
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+
+    /// Hands born-leased deliveries to the dispatcher, rings for the rest, and writes the receipt.
+    fn hand_over(
+        &self,
+        ready: Prepared,
+        accepted: Accepted,
+        now: Timestamp,
+    ) -> Result<Receipt, AcceptError> {
+        let Prepared { admission, reservations } = ready;
+        let receipt = |id, state, accepted_at, duplicate_of, replayed| {
+            Ok(Receipt { id, state, accepted_at, duplicate_of, replayed })
+        };
+        match accepted {
+            Accepted::New { leases } => {
+                let (id, sole) = (admission.message.id, admission.deliveries.len() == 1);
+                let mut waiting: Vec<bool> = vec![true; admission.deliveries.len()];
+                for (i, reservation) in reservations {
+                    let delivery = admission.deliveries[i].clone();
+                    // Without its lease the reservation is given back by being dropped.
+                    let Some(lease) = leases.iter().find(|lease| lease.delivery == delivery.id)
+                    else {
+                        continue;
+                    };
+                    waiting[i] = false;
+                    reservation.start(Claimed {
+                        delivery,
+                        lease: *lease,
+                        standing: Standing {
+                            duplicate_check: lease.duplicate_check,
+                            ..Standing::default()
+                        },
+                        content: Some(admission.message.content.clone()),
+                        options: admission.message.options.clone(),
+                        frozen: None,
+                        sole,
+                    });
+                }
+                for (delivery, waits) in admission.deliveries.iter().zip(waiting) {
+                    if waits {
+                        self.dispatcher.ring(&delivery.lane);
+                    }
+                }
+                receipt(id, MessageState::Accepted, now, None, false)
+            }
+            Accepted::Duplicate { of } => {
+                receipt(admission.message.id, MessageState::Duplicate, now, Some(of), false)
+            }
+            Accepted::Replayed { id, accepted_at, duplicate_of } => {
+                let state = if duplicate_of.is_some() {
+                    MessageState::Duplicate
+                } else {
+                    MessageState::Accepted
+                };
+                receipt(id, state, accepted_at, duplicate_of, true)
+            }
+            Accepted::KeyReused => Err(AcceptError::KeyReused),
+        }
+    }
+}
+
+fn count(result: &Result<Receipt, AcceptError>) {
+    match result {
+        Ok(Receipt { replayed: true, .. }) => MessageReplayed.emit(),
+        Ok(Receipt { duplicate_of: Some(_), .. }) => MessageDuplicate.emit(),
+        Ok(_) => MessageAccepted.emit(),
+        Err(error) => MessageRefused { code: error.code() }.emit(),
+    }
+}
+
+fn invalid(violation: Violation) -> AcceptError {
+    AcceptError::Invalid(InvalidSubmission(violation))
+}
+
+fn too_many_calls() -> AcceptError {
+    let message = format!("needs more than {} calls upstream", u16::MAX);
+    invalid(
+        Violation::new("too_many", "to", message)
+            .with_hint("address a department or a tag, or divide the submission"),
+    )
+}
+
+/// Renders the request once, to find out whether it can be sent at all, and to know its hash.
+fn render_hash(
+    channel: &dyn Channel,
+    submission: &Submission,
+    recipients: &domain::RecipientSet,
+) -> Result<RequestHash, AcceptError> {
+    let body = channel.render(&submission.content, &submission.options, recipients, true);
+    let body = body.map_err(|violations| {
+        let unexplained = || {
+            Violation::new(
+                "invalid",
+                submission.content.kind().name(),
+                "cannot be sent by this channel",
+            )
+        };
+        invalid(violations.into_iter().next().unwrap_or_else(unexplained))
+    })?;
+    Ok(request_hash(&body))
+}
+
+/// The hash that finds equal requests.
+pub(crate) fn request_hash(body: &[u8]) -> RequestHash {
+    RequestHash::new(Sha256::digest(body).into())
+}
+
+fn dedupe_entry(
+    dedupe: &Dedupe,
+    submission: &Submission,
+    app: &str,
+    now: Timestamp,
+) -> DedupeEntry {
+    let key = match &dedupe.by {
+        DedupeBy::Key(key) => format!("key {key}"),
+        DedupeBy::Content => {
+            let parts = [
+                &submission.to.to_stored(),
+                app,
+                &submission.content.to_stored(),
+                &format!("{:?}", submission.options),
+            ];
+            format!("content {}", request_hash(parts.join("\0").as_bytes()))
+        }
+    };
+    DedupeEntry { key, until: now + dedupe.window }
+}

@@ -1,0 +1,87 @@
+//! The clock: what time is it, and wake me then.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use domain::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Tells the time and waits for it.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Returns the time.
+    fn now(&self) -> Timestamp;
+
+    /// Waits until it is `time`.
+    async fn sleep_until(&self, time: Timestamp);
+}
+
+/// The machine's time at the start plus the monotonic time since: a jump of the machine's clock moves nothing.
+#[derive(Debug)]
+pub struct SystemClock {
+    started_at: Timestamp,
+    started: Instant,
+}
+
+impl SystemClock {
+    /// Reads the machine's clock, once.
+    pub fn new() -> Self {
+        Self { started_at: machine_time(), started: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock port")]
+fn machine_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::EPOCH + since
+}
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        self.started_at + self.started.elapsed()
+    }
+
+    async fn sleep_until(&self, time: Timestamp) {
+        tokio::time::sleep(time.since(self.now())).await;
+    }
+}
+
+/// A clock turned by hand, for tests that would otherwise wait.
+#[derive(Clone, Debug)]
+pub struct HandClock {
+    now: Arc<watch::Sender<Timestamp>>,
+}
+
+impl HandClock {
+    /// Starts at `time` and stays there.
+    pub fn new(time: Timestamp) -> Self {
+        Self { now: Arc::new(watch::Sender::new(time)) }
+    }
+
+    /// Turns the clock ahead.
+    pub fn advance(&self, by: std::time::Duration) {
+        self.now.send_modify(|now| *now = *now + by);
+    }
+}
+
+#[async_trait]
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.now.borrow()
+    }
+
+    async fn sleep_until(&self, time: Timestamp) {
+        // The sender lives in `self`: waiting cannot fail.
+        let mut now = self.now.subscribe();
+        let _reached = now.wait_for(|now| *now >= time).await;
+    }
+}

@@ -1,0 +1,180 @@
+//! Recall in every state: queued is never sent, in flight is recalled once sent, sent is recalled upstream.
+//!
+//! The wish is written to the ledger first; carrying it out upstream follows, here or at the next sweep, so that a crash
+//! between the two loses no wish.
+
+use std::sync::Arc;
+
+use domain::{CallerId, DeliveryState, MessageId, Reason, RecipientState};
+
+use crate::ports::{
+    Channels, Clock, Ledger, LedgerError, MessageRecord, PendingRecall, RecallAnswer,
+};
+use crate::telemetry::{Happening as _, LedgerFailed};
+
+/// How many wishes one sweep carries out.
+const AT_ONCE: usize = 100;
+
+/// Recalls messages.
+#[derive(Clone)]
+pub struct Recaller {
+    ledger: Arc<dyn Ledger>,
+    channels: Channels,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Recaller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recaller").finish_non_exhaustive()
+    }
+}
+
+/// What became of a wish to recall.
+#[derive(Clone, Debug)]
+pub struct Recalled {
+    /// The message as it is now.
+    pub record: MessageRecord,
+    /// Whether a part is still in flight, or WeCom has not answered: the recall will be carried out later.
+    pub pending: bool,
+}
+
+/// A message cannot be recalled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecallError {
+    /// There is no such message of this caller.
+    #[error("there is no such message")]
+    Unknown,
+    /// Nothing of it can be recalled, and this is why.
+    #[error("nothing of the message can be recalled: {}", .0.text)]
+    NotRecallable(Reason),
+    /// The ledger cannot be reached.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Recaller {
+    /// Makes a recaller.
+    pub fn new(ledger: Arc<dyn Ledger>, channels: Channels, clock: Arc<dyn Clock>) -> Self {
+        Self { ledger, channels, clock }
+    }
+
+    /// Recalls a message.
+    ///
+    /// # Errors
+    /// [`RecallError::NotRecallable`] if all of it was sent and none of that can be withdrawn.
+    pub async fn recall(
+        &self,
+        id: MessageId,
+        caller: Option<&CallerId>,
+    ) -> Result<Recalled, RecallError> {
+        let before = self.ledger.message(id, caller).await?.ok_or(RecallError::Unknown)?;
+        if let Some(reason) = self.hopeless(&before) {
+            return Err(RecallError::NotRecallable(reason));
+        }
+        if !self.ledger.want_recall(id, caller, self.clock.now()).await? {
+            return Err(RecallError::Unknown);
+        }
+        let mut refusal = None;
+        for pending in self.ledger.pending_recalls(Some(id), AT_ONCE).await? {
+            if let RecallAnswer::Refused(reason) = self.carry_out(&pending).await? {
+                refusal = Some(reason);
+            }
+        }
+        let record = self.ledger.message(id, caller).await?.ok_or(RecallError::Unknown)?;
+        let still_pending = !self.ledger.pending_recalls(Some(id), 1).await?.is_empty();
+        let in_flight =
+            record.deliveries.iter().any(|d| DeliveryState::from(d.state) == DeliveryState::Leased);
+        let withdrawn = record.deliveries.iter().any(|d| d.state == RecipientState::Recalled);
+        match refusal {
+            Some(reason) if !withdrawn && !still_pending && !in_flight => {
+                Err(RecallError::NotRecallable(reason))
+            }
+            _ => Ok(Recalled { record, pending: still_pending || in_flight }),
+        }
+    }
+
+    /// Tells why nothing of a message can be recalled, if so, before anything is changed.
+    fn hopeless(&self, record: &MessageRecord) -> Option<Reason> {
+        let open = |delivery: &crate::ports::DeliveryRecord| match delivery.state {
+            RecipientState::Waiting | RecipientState::Sending | RecipientState::Recalled => true,
+            RecipientState::Delivered | RecipientState::Uncertain => {
+                delivery.handle.is_some()
+                    && self
+                        .channels
+                        .get(&delivery.delivery.lane)
+                        .is_none_or(|channel| channel.can_recall())
+            }
+            RecipientState::Failed | RecipientState::Cancelled | RecipientState::Expired => false,
+        };
+        if record.deliveries.iter().any(open) {
+            return None;
+        }
+        let sent = record
+            .deliveries
+            .iter()
+            .any(|d| matches!(d.state, RecipientState::Delivered | RecipientState::Uncertain));
+        Some(if sent {
+            not_recallable()
+        } else {
+            Reason::new("nothing_to_recall", "nothing of it was sent, and nothing waits")
+        })
+    }
+
+    /// Carries out the wishes about one message; failures are left to the sweep.
+    pub(crate) async fn carry_out_of(&self, id: MessageId) {
+        self.carry_out_all(Some(id)).await;
+    }
+
+    /// Carries out every wish that is open.
+    pub(crate) async fn carry_out_pending(&self) {
+        self.carry_out_all(None).await;
+    }
+
+    async fn carry_out_all(&self, of: Option<MessageId>) {
+        let result = async {
+            for pending in self.ledger.pending_recalls(of, AT_ONCE).await? {
+                self.carry_out(&pending).await?;
+            }
+            Ok::<_, LedgerError>(())
+        };
+        if let Err(error) = result.await {
+            LedgerFailed { error: &error }.emit();
+        }
+    }
+
+    async fn carry_out(&self, pending: &PendingRecall) -> Result<RecallAnswer, LedgerError> {
+        let answer = match (self.channels.get(&pending.lane), &pending.handle) {
+            (Some(channel), Some(handle)) => channel.recall(handle).await,
+            _ => None,
+        };
+        let answer = answer.unwrap_or_else(|| RecallAnswer::Refused(not_recallable()));
+        match &answer {
+            // An unconfirmed id may be that of a swallowed repeat: then the message people see is still there.
+            RecallAnswer::Recalled if pending.unconfirmed => {
+                let reason = Reason::new(
+                    "unconfirmed",
+                    "recalled, but perhaps only a repeat that nobody saw",
+                );
+                self.ledger
+                    .recall_ended(pending.delivery, Some(RecipientState::Uncertain), Some(reason))
+                    .await?;
+            }
+            RecallAnswer::Recalled => {
+                self.ledger
+                    .recall_ended(pending.delivery, Some(RecipientState::Recalled), None)
+                    .await?;
+            }
+            RecallAnswer::Refused(reason) => {
+                self.ledger.recall_ended(pending.delivery, None, Some(reason.clone())).await?
+            }
+            RecallAnswer::Unanswered(_) => {}
+        }
+        Ok(answer)
+    }
+}
+
+fn not_recallable() -> Reason {
+    Reason::new("not_recallable", "a robot's message cannot be withdrawn, nor one without a msgid")
+        .with_hint("only application messages of the last 24 hours can be recalled")
+}

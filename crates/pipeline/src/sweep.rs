@@ -1,0 +1,83 @@
+//! The regular look at the ledger: rings for whatever is due, so that a lost ring costs latency only; settles what
+//! expired while it waited; carries out recalls that were left open; forgets expired keys in small steps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatch::DispatcherHandle;
+use crate::ports::{Clock, Ledger, LedgerError};
+use crate::recall::Recaller;
+use crate::telemetry::{Happening as _, LedgerFailed};
+
+/// How many rows one step touches.
+const STEP: usize = 500;
+
+/// How the sweep works.
+#[derive(Clone, Debug)]
+pub struct SweepConfig {
+    /// How often it looks.
+    pub every: Duration,
+    /// How long an idempotency key is kept.
+    pub idempotency_window: Duration,
+}
+
+/// Looks at the ledger regularly.
+pub struct Sweeper {
+    ledger: Arc<dyn Ledger>,
+    dispatcher: DispatcherHandle,
+    recaller: Recaller,
+    clock: Arc<dyn Clock>,
+    config: SweepConfig,
+}
+
+impl std::fmt::Debug for Sweeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sweeper").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Sweeper {
+    /// Makes a sweeper; [`Self::run`] sets it to work.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        dispatcher: DispatcherHandle,
+        recaller: Recaller,
+        clock: Arc<dyn Clock>,
+        config: SweepConfig,
+    ) -> Self {
+        Self { ledger, dispatcher, recaller, clock, config }
+    }
+
+    /// Sweeps until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        loop {
+            if let Err(error) = self.sweep().await {
+                LedgerFailed { error: &error }.emit();
+            }
+            let next = self.clock.now() + self.config.every;
+            tokio::select! {
+                () = self.clock.sleep_until(next) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    /// Looks once.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; the next sweep tries again.
+    pub async fn sweep(&self) -> Result<(), LedgerError> {
+        let now = self.clock.now();
+        while self.ledger.expire_overdue(now, STEP).await? == STEP {}
+        for (lane, due_at) in self.ledger.waiting_lanes().await? {
+            if due_at <= now {
+                self.dispatcher.ring(&lane);
+            }
+        }
+        self.recaller.carry_out_pending().await;
+        self.ledger.forget_expired_keys(now - self.config.idempotency_window, now, STEP).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! What happens, as structs: each leaves its log line and its metrics together, through `emit`.
+//!
+//! A message that goes well leaves no log line above debug; a change of state leaves one.
+
+use std::time::Duration;
+
+use domain::{Attempt, FailureClass, Lane, LaneState, RecipientState, Timestamp};
+
+/// Every metric, with its kind and meaning: the source of docs/metrics.md.
+pub const METRICS: &[(&str, &str, &str)] = &[
+    ("hongyan_messages_accepted_total", "counter", "Messages accepted: on disk, and answered so."),
+    ("hongyan_messages_refused_total", "counter", "Submissions refused, by `code`."),
+    ("hongyan_messages_replayed_total", "counter", "Submissions answered with an earlier receipt."),
+    (
+        "hongyan_messages_duplicate_total",
+        "counter",
+        "Submissions recorded as repeats and not sent.",
+    ),
+    ("hongyan_attempts_total", "counter", "Calls upstream, by `channel` and `result`."),
+    ("hongyan_attempt_seconds", "histogram", "How long calls upstream took, by `channel`."),
+    ("hongyan_errcodes_total", "counter", "Errcodes answered by WeCom, by `channel` and `code`."),
+    (
+        "hongyan_unknown_errcodes_total",
+        "counter",
+        "Errcodes that the documents do not know, by `code`.",
+    ),
+    (
+        "hongyan_unknown_fields_total",
+        "counter",
+        "Fields in answers that the documents do not know, by `field`.",
+    ),
+    (
+        "hongyan_deliveries_settled_total",
+        "counter",
+        "Deliveries settled for good, by `channel` and `state`.",
+    ),
+    ("hongyan_deliveries_retried_total", "counter", "Deliveries to be tried again, by `channel`."),
+    (
+        "hongyan_stale_settlements_total",
+        "counter",
+        "Outcomes refused because another claim came later.",
+    ),
+    ("hongyan_lane_closed", "gauge", "1 while the circuit breaker keeps a `lane` closed."),
+    ("hongyan_lane_in_flight", "gauge", "Deliveries claimed and not yet settled, by `lane`."),
+    ("hongyan_ledger_errors_total", "counter", "Ledger operations that failed."),
+    ("wechat_messages_sent_total", "counter", "Calls that WeCom took."),
+    ("wechat_messages_failed_total", "counter", "Deliveries given up."),
+    ("wechat_last_success_timestamp", "gauge", "Unix time of the last call that WeCom took."),
+];
+
+/// Something that happened.
+pub trait Happening {
+    /// Logs and counts it.
+    fn emit(self);
+}
+
+/// A message is on disk.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageAccepted;
+
+impl Happening for MessageAccepted {
+    fn emit(self) {
+        metrics::counter!("hongyan_messages_accepted_total").increment(1);
+    }
+}
+
+/// A submission was answered with an earlier receipt.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageReplayed;
+
+impl Happening for MessageReplayed {
+    fn emit(self) {
+        metrics::counter!("hongyan_messages_replayed_total").increment(1);
+    }
+}
+
+/// A submission was recorded as a repeat.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageDuplicate;
+
+impl Happening for MessageDuplicate {
+    fn emit(self) {
+        metrics::counter!("hongyan_messages_duplicate_total").increment(1);
+    }
+}
+
+/// A submission was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageRefused {
+    /// The error code answered.
+    pub code: &'static str,
+}
+
+impl Happening for MessageRefused {
+    fn emit(self) {
+        metrics::counter!("hongyan_messages_refused_total", "code" => self.code).increment(1);
+    }
+}
+
+/// A call upstream ended.
+#[derive(Debug)]
+pub struct AttemptEnded<'a> {
+    /// Where.
+    pub lane: &'a Lane,
+    /// What it met.
+    pub attempt: &'a Attempt,
+    /// How long it took.
+    pub took: Duration,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Happening for AttemptEnded<'_> {
+    fn emit(self) {
+        let channel = self.lane.channel().to_owned();
+        metrics::counter!("hongyan_attempts_total", "channel" => channel.clone(), "result" => self.attempt.name()).increment(1);
+        metrics::histogram!("hongyan_attempt_seconds", "channel" => channel.clone())
+            .record(self.took);
+        if let Attempt::Sent { .. } = self.attempt {
+            metrics::counter!("wechat_messages_sent_total").increment(1);
+            metrics::gauge!("wechat_last_success_timestamp")
+                .set(self.now.as_millis() as f64 / 1000.0);
+        }
+        if let Some(reason) = self.attempt.reason() {
+            metrics::counter!("hongyan_errcodes_total", "channel" => channel, "code" => reason.code.clone()).increment(1);
+            tracing::debug!(lane = %self.lane, result = self.attempt.name(), code = %reason.code, reason = %reason.text, "A call upstream failed");
+        }
+    }
+}
+
+/// WeCom answered with something the documents do not know.
+#[derive(Debug)]
+pub enum UnknownAnswer<'a> {
+    /// An errcode.
+    Errcode(i64),
+    /// A field.
+    Field(&'a str),
+}
+
+impl Happening for UnknownAnswer<'_> {
+    fn emit(self) {
+        match self {
+            Self::Errcode(code) => {
+                metrics::counter!("hongyan_unknown_errcodes_total", "code" => code.to_string())
+                    .increment(1);
+                tracing::warn!(
+                    code,
+                    "WeCom answered with an errcode that the documents do not know"
+                );
+            }
+            Self::Field(field) => {
+                metrics::counter!("hongyan_unknown_fields_total", "field" => field.to_owned())
+                    .increment(1);
+                tracing::debug!(
+                    field,
+                    "WeCom answered with a field that the documents do not know"
+                );
+            }
+        }
+    }
+}
+
+/// A delivery is settled for good.
+#[derive(Debug)]
+pub struct DeliverySettled<'a> {
+    /// Where.
+    pub lane: &'a Lane,
+    /// As what.
+    pub state: RecipientState,
+}
+
+impl Happening for DeliverySettled<'_> {
+    fn emit(self) {
+        let channel = self.lane.channel().to_owned();
+        metrics::counter!("hongyan_deliveries_settled_total", "channel" => channel, "state" => self.state.name()).increment(1);
+        if self.state == RecipientState::Failed {
+            metrics::counter!("wechat_messages_failed_total").increment(1);
+        }
+    }
+}
+
+/// A delivery will be tried again.
+#[derive(Debug)]
+pub struct DeliveryRetried<'a> {
+    /// Where.
+    pub lane: &'a Lane,
+}
+
+impl Happening for DeliveryRetried<'_> {
+    fn emit(self) {
+        metrics::counter!("hongyan_deliveries_retried_total", "channel" => self.lane.channel().to_owned()).increment(1);
+    }
+}
+
+/// An outcome came too late to count.
+#[derive(Debug)]
+pub struct StaleSettlement<'a> {
+    /// Where.
+    pub lane: &'a Lane,
+}
+
+impl Happening for StaleSettlement<'_> {
+    fn emit(self) {
+        metrics::counter!("hongyan_stale_settlements_total").increment(1);
+        tracing::warn!(lane = %self.lane, "An outcome was refused: the delivery was claimed again meanwhile");
+    }
+}
+
+/// A lane opened or closed.
+#[derive(Debug)]
+pub struct LaneChanged<'a> {
+    /// Which.
+    pub lane: &'a Lane,
+    /// How it is now.
+    pub state: LaneState,
+    /// What the last call met.
+    pub attempt: &'a Attempt,
+}
+
+impl Happening for LaneChanged<'_> {
+    fn emit(self) {
+        let closed = metrics::gauge!("hongyan_lane_closed", "lane" => self.lane.to_string());
+        match self.state {
+            LaneState::Open => {
+                closed.set(0.0);
+                tracing::info!(lane = %self.lane, "Lane `{}` is open again", self.lane);
+            }
+            LaneState::Closed { until, why } => {
+                closed.set(1.0);
+                let reason = self.attempt.reason();
+                let (code, text) =
+                    reason.map_or(("", ""), |reason| (reason.code.as_str(), reason.text.as_str()));
+                let hint = reason.and_then(|reason| reason.hint.as_deref()).unwrap_or_default();
+                if why == FailureClass::Misconfigured {
+                    tracing::error!(lane = %self.lane, %until, code, reason = text, hint, "Lane `{}` is closed: an operator must act", self.lane);
+                } else {
+                    tracing::warn!(lane = %self.lane, %until, why = why.name(), code, reason = text, "Lane `{}` is closed for a while", self.lane);
+                }
+            }
+            LaneState::Probing { .. } => {}
+        }
+    }
+}
+
+/// The ledger failed.
+#[derive(Debug)]
+pub struct LedgerFailed<'a> {
+    /// How.
+    pub error: &'a crate::ports::LedgerError,
+}
+
+impl Happening for LedgerFailed<'_> {
+    fn emit(self) {
+        metrics::counter!("hongyan_ledger_errors_total").increment(1);
+        tracing::error!(error = self.error as &dyn std::error::Error, "The ledger failed");
+    }
+}
