@@ -17,8 +17,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
@@ -30,8 +29,7 @@ const APPLICATION_ID: i64 = 0x4859_616e;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Connections for reading; writing has its own.
 const READERS: u32 = 3;
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "ledger", include_str!("../migrations/sqlite/0001_ledger.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "ledger", include_str!("../migrations/sqlite/0001_ledger.sql"))];
 
 /// The ledger on SQLite.
 #[derive(Debug)]
@@ -123,12 +121,8 @@ impl SqliteLedger {
     /// [`OpenError`] if SQLite refuses.
     pub async fn in_memory(now: Timestamp) -> Result<Self, OpenError> {
         // The memdb VFS lets several connections of this process share one database by name.
-        let name = format!(
-            "/hongyan-{}",
-            NEXT_IN_MEMORY.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-        );
-        let options =
-            SqliteConnectOptions::new().filename(&name).vfs("memdb").create_if_missing(true);
+        let name = format!("/hongyan-{}", NEXT_IN_MEMORY.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let options = SqliteConnectOptions::new().filename(&name).vfs("memdb").create_if_missing(true);
         Self::start(options, PathBuf::from("(memory)"), now, None).await
     }
 
@@ -138,18 +132,14 @@ impl SqliteLedger {
         now: Timestamp,
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
-        let options = options
-            .busy_timeout(BUSY_TIMEOUT)
-            .statement_cache_capacity(64)
-            .disable_statement_logging();
+        let options = options.busy_timeout(BUSY_TIMEOUT).statement_cache_capacity(64).disable_statement_logging();
         let failed = |source| OpenError::Database { path: path.clone(), source };
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
         migrate(&mut connection, &path).await?;
         queue::void_leases(&mut connection, now).await.map_err(failed)?;
         // Readers keep a database in memory alive, too.
         let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1);
-        let readers =
-            readers.connect_with(options.read_only(lock.is_some())).await.map_err(failed)?;
+        let readers = readers.connect_with(options.read_only(lock.is_some())).await.map_err(failed)?;
         Ok(Self { writer: Writer::start(connection), readers, _lock: lock })
     }
 }
@@ -173,9 +163,7 @@ fn private_directory(path: &Path) -> std::io::Result<()> {
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.
 async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
-    let number = async |connection: &mut SqliteConnection,
-                        pragma: &'static str|
-           -> Result<i64, sqlx::Error> {
+    let number = async |connection: &mut SqliteConnection, pragma: &'static str| -> Result<i64, sqlx::Error> {
         sqlx::query(pragma).fetch_one(connection).await?.try_get(0)
     };
     let application = number(connection, "PRAGMA application_id").await.map_err(failed)?;
@@ -192,8 +180,7 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), O
         let mut step = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         sqlx::raw_sql(*sql).execute(&mut *step).await.map_err(failed)?;
         // Pragmas take no bound parameters; these are our own constants.
-        let stamp =
-            format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}");
+        let stamp = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(stamp)).execute(&mut *step).await.map_err(failed)?;
         step.commit().await.map_err(failed)?;
     }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use domain::Quota;
 use pipeline::ports::{Channel, Channels};
-use wecom::{
-    AgentId, Client, CorpId, RobotClient, RobotKey, RobotKeyError, Secret, TokenStore, Transport,
-};
+use wecom::{AgentId, Client, CorpId, RobotClient, RobotKey, RobotKeyError, Secret, TokenStore, Transport};
 
 use crate::{FileChannel, WecomApp, WecomRobot};
 
@@ -90,27 +88,16 @@ pub fn build(config: Config) -> Result<Channels, BuildError> {
             .agent(app.agent_id)
             .token_store(config.token_store.clone())
             .build();
-        channels.push(Arc::new(WecomApp::new(
-            &app.name,
-            app.agent_id,
-            client,
-            config.app_concurrency,
-        )));
+        channels.push(Arc::new(WecomApp::new(&app.name, app.agent_id, client, config.app_concurrency)));
     }
     for robot in config.robots {
         let key = RobotKey::parse(robot.key.expose(), config.transport.origin())
             .map_err(|source| BuildError::RobotKey { robot: robot.name.clone(), source })?;
         let client = RobotClient::new(config.transport.clone(), key);
-        channels.push(Arc::new(WecomRobot::new(
-            &robot.name,
-            client,
-            config.robot_concurrency,
-            config.robot_quota,
-        )));
+        channels.push(Arc::new(WecomRobot::new(&robot.name, client, config.robot_concurrency, config.robot_quota)));
     }
     if let Via::File(folder) = config.via {
-        let into_files =
-            |inner| Arc::new(FileChannel::new(inner, folder.clone())) as Arc<dyn Channel>;
+        let into_files = |inner| Arc::new(FileChannel::new(inner, folder.clone())) as Arc<dyn Channel>;
         channels = channels.into_iter().map(into_files).collect();
     }
     Ok(Channels::new(channels))

@@ -16,14 +16,13 @@ pub(crate) fn read<T: DeserializeOwned>(content: &Content) -> Result<T, Vec<Viol
         // serde ends its messages with the position inside the object, which the caller never sees.
         let text = text.split(" at line ").next().unwrap_or_default().to_owned();
         vec![match unknown_field(&text) {
-            Some(name) if !inside.ends_with(&format!(".{name}")) => Violation::new(
-                "unknown_field",
-                format!("{inside}.{name}"),
-                "is not a field of WeCom's here",
-            )
-            .with_hint(text.clone()),
-            Some(_) => Violation::new("unknown_field", inside, "is not a field of WeCom's here")
-                .with_hint(text.clone()),
+            Some(name) if !inside.ends_with(&format!(".{name}")) => {
+                Violation::new("unknown_field", format!("{inside}.{name}"), "is not a field of WeCom's here")
+                    .with_hint(text.clone())
+            }
+            Some(_) => {
+                Violation::new("unknown_field", inside, "is not a field of WeCom's here").with_hint(text.clone())
+            }
             None => Violation::new("invalid", inside, format!("cannot be read: {text}")),
         }]
     })
@@ -38,16 +37,10 @@ pub(crate) fn violations(found: Vec<LimitViolation>) -> Result<(), Vec<Violation
     if found.is_empty() {
         return Ok(());
     }
-    Err(found
-        .into_iter()
-        .map(|v| Violation::new(v.code, v.field, v.message).with_doc(v.doc))
-        .collect())
+    Err(found.into_iter().map(|v| Violation::new(v.code, v.field, v.message).with_doc(v.doc)).collect())
 }
 
 /// Refuses a kind of content that a channel cannot carry.
 pub(crate) fn unsupported<T>(kind: ContentKind, by: &str, hint: &str) -> Result<T, Vec<Violation>> {
-    Err(vec![
-        Violation::new("unsupported", kind.name(), format!("cannot be sent by {by}"))
-            .with_hint(hint),
-    ])
+    Err(vec![Violation::new("unsupported", kind.name(), format!("cannot be sent by {by}")).with_hint(hint)])
 }

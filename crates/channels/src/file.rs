@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{
-    Attempt, CallLimits, Content, FailureClass, Lane, Options, Quota, Reason, RecipientSet,
-    Violation,
-};
+use domain::{Attempt, CallLimits, Content, FailureClass, Lane, Options, Quota, Reason, RecipientSet, Violation};
 use pipeline::ports::{Channel, RecallAnswer};
 
 /// Writes each request of another channel to a file.
@@ -31,13 +28,8 @@ impl FileChannel {
         tokio::fs::create_dir_all(&self.folder).await?;
         let lane = self.lane().as_str().replace(':', "-");
         loop {
-            let name =
-                format!("{lane}-{:06}.json", self.written.fetch_add(1, Ordering::Relaxed) + 1);
-            let new = tokio::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(self.folder.join(&name))
-                .await;
+            let name = format!("{lane}-{:06}.json", self.written.fetch_add(1, Ordering::Relaxed) + 1);
+            let new = tokio::fs::OpenOptions::new().write(true).create_new(true).open(self.folder.join(&name)).await;
             match new {
                 Ok(mut file) => {
                     tokio::io::AsyncWriteExt::write_all(&mut file, body).await?;
@@ -86,15 +78,10 @@ impl Channel for FileChannel {
 
     async fn attempt(&self, body: Bytes, _recipients: &RecipientSet) -> Attempt {
         match self.write(&body).await {
-            Ok(name) => Attempt::Sent {
-                refused: Vec::new(),
-                handle: None,
-                note: Some(format!("written to {name}")),
-            },
+            Ok(name) => Attempt::Sent { refused: Vec::new(), handle: None, note: Some(format!("written to {name}")) },
             Err(error) => {
                 let text = format!("could not write to {}: {error}", self.folder.display());
-                let reason =
-                    Reason::new("file", text).with_hint("check that the folder can be written to");
+                let reason = Reason::new("file", text).with_hint("check that the folder can be written to");
                 Attempt::Deferred { class: FailureClass::Misconfigured, reason, retry_after: None }
             }
         }

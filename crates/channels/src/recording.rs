@@ -106,8 +106,7 @@ impl Channel for RecordingChannel {
         duplicate_check: bool,
     ) -> Result<Bytes, Vec<Violation>> {
         let check = if duplicate_check { " check" } else { "" };
-        Ok(format!("{} → {}{check}", content.object(), recipients.to_stored().replace('\n', ","))
-            .into())
+        Ok(format!("{} → {}{check}", content.object(), recipients.to_stored().replace('\n', ",")).into())
     }
 
     async fn attempt(&self, body: Bytes, _recipients: &RecipientSet) -> Attempt {

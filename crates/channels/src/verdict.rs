@@ -7,8 +7,8 @@ use wecom::{Class, ErrCode, Error, ErrorKind};
 /// Settings and credentials of a whole account: every message of the lane meets the same until an operator acts.
 /// The other codes of [`Class::Config`] are about one message, or can never be mended for it.
 const ACCOUNT_WIDE: &[i64] = &[
-    40_001, 40_013, 40_056, 40_091, 40_141, 41_001, 41_002, 41_004, 41_024, 45_024, 45_031, 48_001,
-    48_006, 48_010, 50_003, 50_006, 60_020, 60_031, 301_002, 301_007, 301_042, 2_000_002,
+    40_001, 40_013, 40_056, 40_091, 40_141, 41_001, 41_002, 41_004, 41_024, 45_024, 45_031, 48_001, 48_006, 48_010,
+    50_003, 50_006, 60_020, 60_031, 301_002, 301_007, 301_042, 2_000_002,
 ];
 
 pub(crate) fn of(error: &Error) -> Attempt {
@@ -16,11 +16,7 @@ pub(crate) fn of(error: &Error) -> Attempt {
     if error.may_have_been_taken() {
         return Attempt::Uncertain { reason };
     }
-    let deferred = |class| Attempt::Deferred {
-        class,
-        reason: reason.clone(),
-        retry_after: error.retry_after(),
-    };
+    let deferred = |class| Attempt::Deferred { class, reason: reason.clone(), retry_after: error.retry_after() };
     match error.kind() {
         ErrorKind::Api { errcode, .. } => match (errcode.class(), *errcode) {
             (Class::Delay, ErrCode::FREQUENCY_LIMIT) => deferred(FailureClass::Throttled),
@@ -28,9 +24,7 @@ pub(crate) fn of(error: &Error) -> Attempt {
             (Class::Delay, _) => deferred(FailureClass::Busy),
             // The token was refreshed once already.
             (Class::Token, _) => deferred(FailureClass::Misconfigured),
-            (Class::Config, code) if ACCOUNT_WIDE.contains(&code.0) => {
-                deferred(FailureClass::Misconfigured)
-            }
+            (Class::Config, code) if ACCOUNT_WIDE.contains(&code.0) => deferred(FailureClass::Misconfigured),
             (Class::Config | Class::Permanent | Class::Reupload, _) => {
                 Attempt::Refused { class: FailureClass::Rejected, reason }
             }
@@ -46,9 +40,7 @@ pub(crate) fn of(error: &Error) -> Attempt {
         ErrorKind::TokenRefreshHeld { errcode: Some(ErrCode::FREQUENCY_LIMIT), .. } => {
             deferred(FailureClass::Throttled)
         }
-        ErrorKind::TokenRefreshHeld { errcode: Some(_), .. } => {
-            deferred(FailureClass::Misconfigured)
-        }
+        ErrorKind::TokenRefreshHeld { errcode: Some(_), .. } => deferred(FailureClass::Misconfigured),
         ErrorKind::TokenRefreshHeld { errcode: None, .. } => deferred(FailureClass::Busy),
         _ => Attempt::Refused { class: FailureClass::Internal, reason },
     }
@@ -59,13 +51,10 @@ pub(crate) fn reason(error: &Error) -> Reason {
     let (code, text) = match error.kind() {
         ErrorKind::Api { errcode, errmsg } => {
             let errmsg = errmsg.split(", hint: [").next().unwrap_or_default();
-            let meaning =
-                errcode.meaning().map(|meaning| format!(": {meaning}")).unwrap_or_default();
+            let meaning = errcode.meaning().map(|meaning| format!(": {meaning}")).unwrap_or_default();
             (errcode.to_string(), format!("errcode {errcode} ({errmsg}){meaning}"))
         }
-        ErrorKind::TokenRefreshHeld { errcode: Some(code), .. } => {
-            (code.to_string(), error.to_string())
-        }
+        ErrorKind::TokenRefreshHeld { errcode: Some(code), .. } => (code.to_string(), error.to_string()),
         ErrorKind::TokenRefreshHeld { .. } => ("token_held".to_owned(), error.to_string()),
         ErrorKind::Connect => ("unreachable".to_owned(), error.to_string()),
         ErrorKind::NoAnswer => ("no_answer".to_owned(), error.to_string()),

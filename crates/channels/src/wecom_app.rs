@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{
-    Attempt, CallLimits, Content, Lane, Options, Quota, Reason, Recipient, RecipientSet, Refusal,
-    Violation,
-};
+use domain::{Attempt, CallLimits, Content, Lane, Options, Quota, Reason, Recipient, RecipientSet, Refusal, Violation};
 use pipeline::ports::{Channel, RecallAnswer};
 use pipeline::telemetry::{Happening as _, UnknownAnswer};
 use wecom::api::message::{RecallMessage, SendMessage, SendMessageResponse};
@@ -51,11 +48,7 @@ impl Channel for WecomApp {
     }
 
     fn call_limits(&self) -> CallLimits {
-        CallLimits {
-            users: limits::USERS_PER_CALL,
-            parties: limits::PARTIES_PER_CALL,
-            tags: limits::TAGS_PER_CALL,
-        }
+        CallLimits { users: limits::USERS_PER_CALL, parties: limits::PARTIES_PER_CALL, tags: limits::TAGS_PER_CALL }
     }
 
     fn duplicate_check(&self) -> Option<Duration> {
@@ -83,9 +76,7 @@ impl Channel for WecomApp {
     async fn recall(&self, handle: &str) -> Option<RecallAnswer> {
         Some(match self.client.send(RecallMessage { msgid: MsgId::new(handle) }).await {
             Ok(_) => RecallAnswer::Recalled,
-            Err(error) if error.is_transient() || error.is_auth() => {
-                RecallAnswer::Unanswered(verdict::reason(&error))
-            }
+            Err(error) if error.is_transient() || error.is_auth() => RecallAnswer::Unanswered(verdict::reason(&error)),
             Err(error) => RecallAnswer::Refused(verdict::reason(&error)),
         })
     }
@@ -115,19 +106,11 @@ fn sent(answer: SendMessageResponse, recipients: &RecipientSet) -> Attempt {
             }));
         }
     }
-    Attempt::Sent {
-        refused,
-        handle: answer.msgid.map(|msgid| msgid.to_string()).filter(|id| !id.is_empty()),
-        note,
-    }
+    Attempt::Sent { refused, handle: answer.msgid.map(|msgid| msgid.to_string()).filter(|id| !id.is_empty()), note }
 }
 
 /// Finds the recipient an answer names; WeCom answers userids in lower case.
-fn matching<'a>(
-    recipients: &'a RecipientSet,
-    code: &str,
-    id: &str,
-) -> impl Iterator<Item = &'a Recipient> {
+fn matching<'a>(recipients: &'a RecipientSet, code: &str, id: &str) -> impl Iterator<Item = &'a Recipient> {
     let (party, tag) = (code == "invalidparty", code == "invalidtag");
     recipients.iter().filter(move |recipient| match recipient {
         Recipient::User(user) => !party && !tag && user.eq_ignore_ascii_case(id),

@@ -65,10 +65,7 @@ pub struct UnknownScope(String);
 impl FromStr for Scope {
     type Err = UnknownScope;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|scope| scope.name() == text)
-            .ok_or_else(|| UnknownScope(text.to_owned()))
+        Self::ALL.into_iter().find(|scope| scope.name() == text).ok_or_else(|| UnknownScope(text.to_owned()))
     }
 }
 
@@ -134,14 +131,10 @@ impl Grant {
 
     /// Tells whether this recipient may be addressed through `app`.
     pub fn may_address(&self, recipient: &Recipient, app: &str) -> bool {
-        let allows = |list: &Option<Vec<String>>, id: &str| {
-            list.as_ref().is_none_or(|ids| ids.iter().any(|i| i == id))
-        };
+        let allows = |list: &Option<Vec<String>>, id: &str| list.as_ref().is_none_or(|ids| ids.iter().any(|i| i == id));
         match recipient {
             Recipient::User(_) => allows(&self.allow.apps, app),
-            Recipient::Party(id) => {
-                allows(&self.allow.apps, app) && allows(&self.allow.parties, id)
-            }
+            Recipient::Party(id) => allows(&self.allow.apps, app) && allows(&self.allow.parties, id),
             Recipient::Tag(id) => allows(&self.allow.apps, app) && allows(&self.allow.tags, id),
             Recipient::All => allows(&self.allow.apps, app) && self.scopes.include(Scope::SendAll),
             Recipient::Robot(name) => allows(&self.allow.robots, name),
@@ -186,9 +179,7 @@ mod tests {
     #[test]
     fn everybody_needs_its_own_scope() {
         assert!(!grant("send", AllowList::default()).may_address(&Recipient::All, "default"));
-        assert!(
-            grant("send,send:all", AllowList::default()).may_address(&Recipient::All, "default")
-        );
+        assert!(grant("send,send:all", AllowList::default()).may_address(&Recipient::All, "default"));
         assert!(grant("admin", AllowList::default()).may_address(&Recipient::All, "default"));
     }
 
@@ -199,11 +190,7 @@ mod tests {
         for (recipient, allowed) in
             [("robot:ops", true), ("robot:hr", false), ("user:zhangsan", true), ("party:2", true)]
         {
-            assert_eq!(
-                grant.may_address(&recipient.parse().unwrap(), "default"),
-                allowed,
-                "{recipient}"
-            );
+            assert_eq!(grant.may_address(&recipient.parse().unwrap(), "default"), allowed, "{recipient}");
         }
     }
 

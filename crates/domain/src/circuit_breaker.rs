@@ -115,22 +115,13 @@ impl CircuitBreaker {
     }
 
     /// Notes what an attempt met. Returns the new state if it changed.
-    pub fn note(
-        &mut self,
-        attempt: &Attempt,
-        was_probe: bool,
-        now: Timestamp,
-    ) -> Option<LaneState> {
+    pub fn note(&mut self, attempt: &Attempt, was_probe: bool, now: Timestamp) -> Option<LaneState> {
         let before = self.state;
         match attempt {
             // A refusal is an answer: the upstream is there and knows us.
             Attempt::Sent { .. } | Attempt::Refused { .. } => self.on_answer(was_probe),
-            Attempt::Deferred { class, retry_after, .. } => {
-                self.on_failure(*class, *retry_after, was_probe, now)
-            }
-            Attempt::Uncertain { .. } => {
-                self.on_failure(FailureClass::Unreachable, None, was_probe, now)
-            }
+            Attempt::Deferred { class, retry_after, .. } => self.on_failure(*class, *retry_after, was_probe, now),
+            Attempt::Uncertain { .. } => self.on_failure(FailureClass::Unreachable, None, was_probe, now),
         }
         (self.state != before).then_some(self.state)
     }
@@ -148,27 +139,16 @@ impl CircuitBreaker {
         }
     }
 
-    fn on_failure(
-        &mut self,
-        class: FailureClass,
-        retry_after: Option<Duration>,
-        was_probe: bool,
-        now: Timestamp,
-    ) {
+    fn on_failure(&mut self, class: FailureClass, retry_after: Option<Duration>, was_probe: bool, now: Timestamp) {
         self.failures += 1;
         if class == FailureClass::Congested {
             self.halvings = (self.halvings + 1).min(16);
             self.successes = 0;
         }
         let wait = match class {
-            FailureClass::Throttled => {
-                self.policy.throttled_for.max(retry_after.unwrap_or_default())
-            }
+            FailureClass::Throttled => self.policy.throttled_for.max(retry_after.unwrap_or_default()),
             FailureClass::Misconfigured => self.policy.misconfigured_for,
-            FailureClass::Congested
-            | FailureClass::Busy
-            | FailureClass::Unreachable
-            | FailureClass::Internal => {
+            FailureClass::Congested | FailureClass::Busy | FailureClass::Unreachable | FailureClass::Internal => {
                 self.policy.probe_every.max(retry_after.unwrap_or_default())
             }
             FailureClass::Rejected => return,
@@ -178,9 +158,7 @@ impl CircuitBreaker {
             LaneState::Open if at_once || self.failures >= self.policy.failures => {
                 self.state = LaneState::Closed { until: now + wait, why: class };
             }
-            LaneState::Probing { .. } if was_probe => {
-                self.state = LaneState::Closed { until: now + wait, why: class }
-            }
+            LaneState::Probing { .. } if was_probe => self.state = LaneState::Closed { until: now + wait, why: class },
             // A block that is reported while closed begins anew.
             LaneState::Closed { .. } if class == FailureClass::Throttled => {
                 self.state = LaneState::Closed { until: now + wait, why: class };
@@ -246,10 +224,7 @@ mod tests {
     #[test]
     fn a_refused_message_says_nothing_against_the_lane() {
         let mut breaker = CircuitBreaker::new(BreakerPolicy::default());
-        let refused = Attempt::Refused {
-            class: FailureClass::Rejected,
-            reason: Reason::new("44004", "empty content"),
-        };
+        let refused = Attempt::Refused { class: FailureClass::Rejected, reason: Reason::new("44004", "empty content") };
         for _ in 0..10 {
             breaker.note(&refused, false, at(0));
         }

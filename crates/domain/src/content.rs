@@ -90,10 +90,7 @@ pub struct UnknownContentKind(String);
 impl FromStr for ContentKind {
     type Err = UnknownContentKind;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.name() == text)
-            .ok_or_else(|| UnknownContentKind(text.to_owned()))
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| UnknownContentKind(text.to_owned()))
     }
 }
 
@@ -225,10 +222,7 @@ mod tests {
             ("1 < 2 <b>", "1 < 2 <b>"),
             ("尾<", "尾<"),
         ] {
-            assert_eq!(
-                Content::plain(ContentKind::Text, typed).escaped(),
-                Content::plain(ContentKind::Text, sent)
-            );
+            assert_eq!(Content::plain(ContentKind::Text, typed).escaped(), Content::plain(ContentKind::Text, sent));
         }
     }
 
@@ -241,8 +235,7 @@ mod tests {
 
     #[test]
     fn escaping_leaves_mention_lists_alone() {
-        let typed =
-            Content::new(ContentKind::Text, r#"{"content":"<@all>","mentioned_list":["li"]}"#);
+        let typed = Content::new(ContentKind::Text, r#"{"content":"<@all>","mentioned_list":["li"]}"#);
         assert_eq!(typed.escaped().object(), r#"{"content":"＜@all>","mentioned_list":["li"]}"#);
     }
 }

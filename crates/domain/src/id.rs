@@ -150,13 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_no_id_is_refused() {
-        for text in [
-            "",
-            "msg_",
-            "dlv_01J",
-            "msg_ZZZZZZZZZZZZZZZZZZZZZZZZZZ",
-            "msg_01JÄ5Y2YHH2P3Q4R5S6T7V8W9X",
-        ] {
+        for text in ["", "msg_", "dlv_01J", "msg_ZZZZZZZZZZZZZZZZZZZZZZZZZZ", "msg_01JÄ5Y2YHH2P3Q4R5S6T7V8W9X"] {
             assert!(text.parse::<MessageId>().is_err(), "{text}");
         }
         assert!(message().to_string().parse::<DeliveryId>().is_err());

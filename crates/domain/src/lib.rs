@@ -24,12 +24,8 @@ pub use content::{Content, ContentKind, UnknownContentKind};
 pub use dedupe::{DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, RequestHash};
 pub use delivery::{Delivery, DeliveryState, Lane, RecipientState, Standing};
 pub use id::{AttemptId, DeliveryId, InvalidId, MessageId};
-pub use message::{
-    Mention, Message, MessageState, Options, Priority, UnknownPriority, UnknownState,
-};
-pub use outcome::{
-    Attempt, AttemptRecord, FailureClass, Outcome, Reason, Refusal, Situation, judge,
-};
+pub use message::{Mention, Message, MessageState, Options, Priority, UnknownPriority, UnknownState};
+pub use outcome::{Attempt, AttemptRecord, FailureClass, Outcome, Reason, Refusal, Situation, judge};
 pub use quota::{Quota, SlidingWindow, Slot};
 pub use recipient::{InvalidRecipient, MAX_RECIPIENTS, Recipient, RecipientSet};
 pub use retry::RetryPolicy;

@@ -57,10 +57,7 @@ pub struct UnknownPriority(String);
 impl FromStr for Priority {
     type Err = UnknownPriority;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|p| p.name() == text)
-            .ok_or_else(|| UnknownPriority(text.to_owned()))
+        Self::ALL.into_iter().find(|p| p.name() == text).ok_or_else(|| UnknownPriority(text.to_owned()))
     }
 }
 
@@ -208,10 +205,7 @@ pub struct UnknownState(String);
 impl FromStr for MessageState {
     type Err = UnknownState;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.name() == text)
-            .ok_or_else(|| UnknownState(text.to_owned()))
+        Self::ALL.into_iter().find(|state| state.name() == text).ok_or_else(|| UnknownState(text.to_owned()))
     }
 }
 

@@ -133,9 +133,7 @@ impl Attempt {
     pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Sent { .. } => None,
-            Self::Deferred { reason, .. }
-            | Self::Refused { reason, .. }
-            | Self::Uncertain { reason } => Some(reason),
+            Self::Deferred { reason, .. } | Self::Refused { reason, .. } | Self::Uncertain { reason } => Some(reason),
         }
     }
 }
@@ -211,21 +209,12 @@ pub enum Outcome {
 
 impl Outcome {
     fn ended(state: RecipientState, reason: Reason) -> Self {
-        Self::Final {
-            state,
-            refused: Vec::new(),
-            handle: None,
-            unconfirmed: false,
-            reason: Some(reason),
-        }
+        Self::Final { state, refused: Vec::new(), handle: None, unconfirmed: false, reason: Some(reason) }
     }
 
     /// Settles what expired before it could be sent.
     pub fn expired() -> Self {
-        Self::ended(
-            RecipientState::Expired,
-            Reason::new("expired", "its time passed before it could be sent"),
-        )
+        Self::ended(RecipientState::Expired, Reason::new("expired", "its time passed before it could be sent"))
     }
 
     /// Settles what may have been taken and can no longer be re-sent safely.
@@ -255,14 +244,7 @@ pub fn judge(attempt: Attempt, situation: &Situation, policy: &RetryPolicy) -> O
         Attempt::Refused { reason, .. } => Outcome::dead(reason),
         Attempt::Deferred { class, reason, retry_after } => {
             let counted = class.counts() && !situation.probe;
-            again(
-                counted,
-                reason,
-                retry_after.unwrap_or_default(),
-                situation.uncertain_since,
-                situation,
-                policy,
-            )
+            again(counted, reason, retry_after.unwrap_or_default(), situation.uncertain_since, situation, policy)
         }
         Attempt::Uncertain { reason } => {
             let since = situation.uncertain_since.unwrap_or(situation.now);
@@ -291,11 +273,7 @@ fn again(
         return Outcome::uncertain(reason);
     }
     if situation.expires_at.is_some_and(|end| at >= end) {
-        return if uncertain_since.is_some() {
-            Outcome::uncertain(reason)
-        } else {
-            Outcome::expired()
-        };
+        return if uncertain_since.is_some() { Outcome::uncertain(reason) } else { Outcome::expired() };
     }
     if tries >= policy.attempts || at >= situation.give_up_at {
         return ended(reason);
@@ -352,18 +330,14 @@ mod tests {
     #[test]
     fn a_busy_upstream_is_tried_again_until_the_tries_are_used_up() {
         let first = judge(busy(), &situation(), &POLICY);
-        assert_eq!(
-            first,
-            Outcome::Again { at: at(102), tries: 1, uncertain_since: None, reason: reason() }
-        );
+        assert_eq!(first, Outcome::Again { at: at(102), tries: 1, uncertain_since: None, reason: reason() });
         let last = judge(busy(), &Situation { tries: 2, ..situation() }, &POLICY);
         assert_eq!(last, Outcome::dead(reason()));
     }
 
     #[test]
     fn trouble_of_the_lane_costs_no_try() {
-        for class in [FailureClass::Throttled, FailureClass::Congested, FailureClass::Misconfigured]
-        {
+        for class in [FailureClass::Throttled, FailureClass::Congested, FailureClass::Misconfigured] {
             let attempt = Attempt::Deferred { class, reason: reason(), retry_after: None };
             let outcome = judge(attempt, &Situation { tries: 2, ..situation() }, &POLICY);
             assert!(matches!(outcome, Outcome::Again { tries: 2, .. }), "{class:?}");
@@ -376,9 +350,7 @@ mod tests {
     fn an_unanswered_protected_call_is_sent_again_inside_the_interval_or_not_at_all() {
         let attempt = || Attempt::Uncertain { reason: reason() };
         let inside = judge(attempt(), &situation(), &POLICY);
-        assert!(
-            matches!(inside, Outcome::Again { uncertain_since: Some(since), .. } if since == at(100))
-        );
+        assert!(matches!(inside, Outcome::Again { uncertain_since: Some(since), .. } if since == at(100)));
         let late = Situation { now: at(699), uncertain_since: Some(at(100)), ..situation() };
         assert_eq!(state(&judge(attempt(), &late, &POLICY)), Some(RecipientState::Uncertain));
         assert_eq!(state(&judge(busy(), &late, &POLICY)), Some(RecipientState::Uncertain));
@@ -386,12 +358,8 @@ mod tests {
 
     #[test]
     fn an_unanswered_unprotected_call_risks_a_repeat() {
-        let unprotected = Situation {
-            protected_for: None,
-            now: at(2000),
-            uncertain_since: Some(at(100)),
-            ..situation()
-        };
+        let unprotected =
+            Situation { protected_for: None, now: at(2000), uncertain_since: Some(at(100)), ..situation() };
         let outcome = judge(Attempt::Uncertain { reason: reason() }, &unprotected, &POLICY);
         assert!(matches!(outcome, Outcome::Again { .. }));
     }
@@ -400,14 +368,8 @@ mod tests {
     fn what_a_swallowed_repeat_says_is_unconfirmed() {
         let sent = || Attempt::Sent { refused: Vec::new(), handle: Some("m1".into()), note: None };
         let resent = Situation { uncertain_since: Some(at(99)), ..situation() };
-        assert!(matches!(
-            judge(sent(), &resent, &POLICY),
-            Outcome::Final { unconfirmed: true, .. }
-        ));
-        assert!(matches!(
-            judge(sent(), &situation(), &POLICY),
-            Outcome::Final { unconfirmed: false, .. }
-        ));
+        assert!(matches!(judge(sent(), &resent, &POLICY), Outcome::Final { unconfirmed: true, .. }));
+        assert!(matches!(judge(sent(), &situation(), &POLICY), Outcome::Final { unconfirmed: false, .. }));
     }
 
     #[test]
@@ -426,11 +388,7 @@ mod tests {
             FailureClass::Internal,
         ]);
         prop_oneof![
-            class.prop_map(|class| Attempt::Deferred {
-                class,
-                reason: reason(),
-                retry_after: None
-            }),
+            class.prop_map(|class| Attempt::Deferred { class, reason: reason(), retry_after: None }),
             Just(Attempt::Uncertain { reason: reason() }),
         ]
     }

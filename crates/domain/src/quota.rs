@@ -74,9 +74,7 @@ impl SlidingWindow {
             };
         }
         match self.last_start {
-            Some(last) if self.full_once && last + self.spacing() > now => {
-                Slot::At(last + self.spacing())
-            }
+            Some(last) if self.full_once && last + self.spacing() > now => Slot::At(last + self.spacing()),
             _ => Slot::Free,
         }
     }

@@ -48,9 +48,7 @@ impl fmt::Display for Recipient {
 
 /// The text names no recipient.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "`{0}` is not a recipient such as `user:zhangsan`, `party:2`, `tag:1`, `all` or `robot:ops`"
-)]
+#[error("`{0}` is not a recipient such as `user:zhangsan`, `party:2`, `tag:1`, `all` or `robot:ops`")]
 pub struct InvalidRecipient(String);
 
 impl FromStr for Recipient {
@@ -147,9 +145,7 @@ mod tests {
 
     #[test]
     fn a_set_names_each_member_once_whatever_the_case() {
-        let set = RecipientSet::new(
-            ["user:Zhang", "party:1", "user:zhang", "party:1"].map(|r| r.parse().unwrap()),
-        );
+        let set = RecipientSet::new(["user:Zhang", "party:1", "user:zhang", "party:1"].map(|r| r.parse().unwrap()));
         assert_eq!(set.to_stored(), "user:Zhang\nparty:1");
         assert_eq!(RecipientSet::from_stored(&set.to_stored()).unwrap(), set);
     }

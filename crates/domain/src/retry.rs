@@ -23,8 +23,7 @@ impl RetryPolicy {
     /// Returns the wait after `tries` failed tries; `random` lies in 0..1.
     pub fn delay(&self, tries: u16, random: f64) -> Duration {
         let exponent = f64::from(tries.saturating_sub(1).min(63));
-        let most =
-            (self.base.as_secs_f64() * self.factor.powf(exponent)).min(self.cap.as_secs_f64());
+        let most = (self.base.as_secs_f64() * self.factor.powf(exponent)).min(self.cap.as_secs_f64());
         Duration::from_secs_f64(if self.jitter { most * random.clamp(0.0, 1.0) } else { most })
     }
 }

@@ -27,8 +27,7 @@ pub struct CallLimits {
 /// Members, departments and tags go through the application `app`; every robot has a lane of its own.
 pub fn each_by_its_own_channel(recipients: &RecipientSet, app: &str) -> Vec<Step> {
     let mut steps = Vec::new();
-    let through_app: RecipientSet =
-        recipients.iter().filter(|r| !matches!(r, Recipient::Robot(_))).cloned().collect();
+    let through_app: RecipientSet = recipients.iter().filter(|r| !matches!(r, Recipient::Robot(_))).cloned().collect();
     if !through_app.is_empty() {
         steps.push(Step { lane: Lane::new("wecom_app", app), recipients: through_app });
     }
@@ -45,9 +44,7 @@ pub fn each_by_its_own_channel(recipients: &RecipientSet, app: &str) -> Vec<Step
 ///
 /// Everybody is a call of its own: beside `@all` WeCom ignores every other recipient.
 pub fn divide(recipients: &RecipientSet, limits: CallLimits) -> Vec<RecipientSet> {
-    let of = |pick: fn(&Recipient) -> bool| {
-        recipients.iter().filter(|r| pick(r)).cloned().collect::<Vec<_>>()
-    };
+    let of = |pick: fn(&Recipient) -> bool| recipients.iter().filter(|r| pick(r)).cloned().collect::<Vec<_>>();
     let all = of(|r| matches!(r, Recipient::All));
     if !all.is_empty() {
         return vec![RecipientSet::new(all)];
@@ -56,8 +53,7 @@ pub fn divide(recipients: &RecipientSet, limits: CallLimits) -> Vec<RecipientSet
     let parties = of(|r| matches!(r, Recipient::Party(_)));
     let tags = of(|r| matches!(r, Recipient::Tag(_)));
     let robots = of(|r| matches!(r, Recipient::Robot(_)));
-    let (users, parties, tags) =
-        (users.chunks(limits.users), parties.chunks(limits.parties), tags.chunks(limits.tags));
+    let (users, parties, tags) = (users.chunks(limits.users), parties.chunks(limits.parties), tags.chunks(limits.tags));
     let calls = users.len().max(parties.len()).max(tags.len());
     let (mut users, mut parties, mut tags) = (users, parties, tags);
     let mut sets: Vec<RecipientSet> = (0..calls)
@@ -83,12 +79,8 @@ mod tests {
 
     #[test]
     fn each_kind_goes_by_its_own_channel() {
-        let steps = each_by_its_own_channel(
-            &set(&["user:a", "robot:ops", "party:1", "robot:hr"]),
-            "default",
-        );
-        let shown: Vec<_> =
-            steps.iter().map(|s| (s.lane.as_str(), s.recipients.to_stored())).collect();
+        let steps = each_by_its_own_channel(&set(&["user:a", "robot:ops", "party:1", "robot:hr"]), "default");
+        let shown: Vec<_> = steps.iter().map(|s| (s.lane.as_str(), s.recipients.to_stored())).collect();
         assert_eq!(
             shown,
             [

@@ -1,8 +1,8 @@
 //! What a caller hands in: untrusted until [`Submission::check`] and the channels have agreed.
 
 use crate::{
-    Content, DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, MAX_RECIPIENTS, Mention, Options, Priority,
-    Recipient, RecipientSet, RequestHash, Timestamp,
+    Content, DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, MAX_RECIPIENTS, Mention, Options, Priority, Recipient,
+    RecipientSet, RequestHash, Timestamp,
 };
 
 /// The most tags a message carries.
@@ -54,17 +54,12 @@ impl Submission {
             return Err(InvalidSubmission(violation));
         }
         if self.to.len() > MAX_RECIPIENTS {
-            let message =
-                format!("names {} recipients; the limit is {MAX_RECIPIENTS}", self.to.len());
+            let message = format!("names {} recipients; the limit is {MAX_RECIPIENTS}", self.to.len());
             return wrong("to", message, "address a department or a tag, or divide the submission");
         }
         if let Some(expires_at) = self.expires_at {
             if expires_at <= now {
-                return wrong(
-                    "expires_at",
-                    format!("`{expires_at}` has passed"),
-                    "give a time ahead, or leave it out",
-                );
+                return wrong("expires_at", format!("`{expires_at}` has passed"), "give a time ahead, or leave it out");
             }
             if self.send_at.is_some_and(|send_at| expires_at <= send_at) {
                 return wrong(
@@ -81,23 +76,15 @@ impl Submission {
                 "use metadata for more",
             );
         }
-        if let Some(i) =
-            self.tags.iter().position(|tag| tag.is_empty() || tag.len() > MAX_TAG_BYTES)
-        {
-            let message =
-                format!("is {} bytes long; a tag has 1 to {MAX_TAG_BYTES}", self.tags[i].len());
+        if let Some(i) = self.tags.iter().position(|tag| tag.is_empty() || tag.len() > MAX_TAG_BYTES) {
+            let message = format!("is {} bytes long; a tag has 1 to {MAX_TAG_BYTES}", self.tags[i].len());
             return wrong(&format!("tags[{i}]"), message, "shorten the tag");
         }
         if let Some(metadata) = &self.metadata
             && metadata.len() > MAX_METADATA_BYTES
         {
-            let message =
-                format!("is {} bytes of JSON; the limit is {MAX_METADATA_BYTES}", metadata.len());
-            return wrong(
-                "metadata",
-                message,
-                "keep the details in your own system and put its id here",
-            );
+            let message = format!("is {} bytes of JSON; the limit is {MAX_METADATA_BYTES}", metadata.len());
+            return wrong("metadata", message, "keep the details in your own system and put its id here");
         }
         if self.options.safe > 2 {
             return wrong(
@@ -126,8 +113,7 @@ impl Submission {
         let idempotency = self.idempotency.as_ref().map(|(key, _)| ("Idempotency-Key", key));
         for (field, key) in [dedupe, idempotency].into_iter().flatten() {
             if key.is_empty() || key.len() > DEDUPE_KEY_MAX_BYTES {
-                let message =
-                    format!("is {} bytes long; a key has 1 to {DEDUPE_KEY_MAX_BYTES}", key.len());
+                let message = format!("is {} bytes long; a key has 1 to {DEDUPE_KEY_MAX_BYTES}", key.len());
                 return Err(InvalidSubmission(
                     Violation::new("invalid", field, message).with_hint("hash a longer key"),
                 ));
@@ -213,10 +199,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         assert_eq!(field_refused(|s| s.to = RecipientSet::default()), "to");
-        assert_eq!(
-            field_refused(|s| s.expires_at = Some(Timestamp::from_millis(999))),
-            "expires_at"
-        );
+        assert_eq!(field_refused(|s| s.expires_at = Some(Timestamp::from_millis(999))), "expires_at");
         assert_eq!(field_refused(|s| s.tags = vec!["ok".into(), String::new()]), "tags[1]");
         assert_eq!(field_refused(|s| s.options.safe = 3), "safe");
         assert_eq!(field_refused(|s| s.metadata = Some("x".repeat(20_000).into())), "metadata");

@@ -94,9 +94,7 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, seconds) in
-            [("10m", 600.0), ("1h 30m", 5400.0), ("500ms", 0.5), ("2d", 172_800.0), ("0s", 0.0)]
-        {
+        for (text, seconds) in [("10m", 600.0), ("1h 30m", 5400.0), ("500ms", 0.5), ("2d", 172_800.0), ("0s", 0.0)] {
             assert_eq!(parse_duration(text).map(|d| d.as_secs_f64()), Some(seconds), "{text}");
         }
         for text in ["", "10", "-5m", "soon"] {

@@ -1,1 +1,6 @@
-//! stub
+//! Ways in: translate, accept, acknowledge.
+//!
+//! Every ingress turns what it got into a `Submission`, calls `Intake::accept`, and acknowledges its source only when it
+//! holds a `Receipt`. Knows nothing about channels or databases.
+
+pub mod http;

@@ -12,21 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Dedupe, DedupeBy, Delivery, Grant, InvalidSubmission, Message, MessageId, MessageState,
-    Recipient, RequestHash, Scope, Standing, Submission, Timestamp, Violation, divide,
-    each_by_its_own_channel,
+    Dedupe, DedupeBy, Delivery, Grant, InvalidSubmission, Message, MessageId, MessageState, Recipient, RequestHash,
+    Scope, Standing, Submission, Timestamp, Violation, divide, each_by_its_own_channel,
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::dispatch::{DispatcherHandle, Reservation};
 use crate::ids::IdSource;
 use crate::ports::{
-    Accepted, Admission, Channel, Channels, Claimed, Clock, DedupeEntry, Idempotency, Ledger,
-    LedgerError,
+    Accepted, Admission, Channel, Channels, Claimed, Clock, DedupeEntry, Idempotency, Ledger, LedgerError,
 };
 use crate::telemetry::{
-    Happening as _, LedgerFailed, MessageAccepted, MessageDuplicate, MessageRefused,
-    MessageReplayed,
+    Happening as _, LedgerFailed, MessageAccepted, MessageDuplicate, MessageRefused, MessageReplayed,
 };
 
 /// What the intake needs to know.
@@ -130,24 +127,15 @@ impl Intake {
     ///
     /// # Errors
     /// [`AcceptError`]; nothing was stored.
-    pub async fn accept(
-        &self,
-        grant: &Grant,
-        submission: Submission,
-    ) -> Result<Receipt, AcceptError> {
+    pub async fn accept(&self, grant: &Grant, submission: Submission) -> Result<Receipt, AcceptError> {
         let mut results = self.accept_all(grant, vec![submission]).await;
         results.pop().unwrap_or_else(|| unreachable!("one submission has one result"))
     }
 
     /// Takes many submissions in with as few commits as the ledger needs; one result each, in order.
-    pub async fn accept_all(
-        &self,
-        grant: &Grant,
-        submissions: Vec<Submission>,
-    ) -> Vec<Result<Receipt, AcceptError>> {
+    pub async fn accept_all(&self, grant: &Grant, submissions: Vec<Submission>) -> Vec<Result<Receipt, AcceptError>> {
         let now = self.clock.now();
-        let mut results: Vec<Option<Result<Receipt, AcceptError>>> =
-            Vec::with_capacity(submissions.len());
+        let mut results: Vec<Option<Result<Receipt, AcceptError>>> = Vec::with_capacity(submissions.len());
         let mut prepared = Vec::new();
         for submission in submissions {
             match self.prepare(grant, submission, now) {
@@ -192,26 +180,18 @@ impl Intake {
         }
     }
 
-    fn prepare(
-        &self,
-        grant: &Grant,
-        submission: Submission,
-        now: Timestamp,
-    ) -> Result<Prepared, AcceptError> {
+    fn prepare(&self, grant: &Grant, submission: Submission, now: Timestamp) -> Result<Prepared, AcceptError> {
         if !grant.scopes.include(Scope::Send) {
             return Err(AcceptError::MayNotSend);
         }
         submission.check(now)?;
         let app = self.app_of(&submission)?;
-        if let Some(recipient) =
-            submission.to.iter().find(|recipient| !grant.may_address(recipient, &app))
-        {
+        if let Some(recipient) = submission.to.iter().find(|recipient| !grant.may_address(recipient, &app)) {
             return Err(AcceptError::Forbidden { recipient: recipient.clone() });
         }
         let id = self.ids.next(now);
         let deliveries = self.deliveries(&submission, id, &app, now)?;
-        let dedupe =
-            submission.dedupe.as_ref().map(|dedupe| dedupe_entry(dedupe, &submission, &app, now));
+        let dedupe = submission.dedupe.as_ref().map(|dedupe| dedupe_entry(dedupe, &submission, &app, now));
         let idempotency = submission.idempotency.map(|(key, hash)| Idempotency {
             key,
             hash,
@@ -220,9 +200,7 @@ impl Intake {
         let due_now = submission.send_at.is_none_or(|send_at| send_at <= now);
         let reservations: Vec<_> = if due_now {
             let places = deliveries.iter().enumerate();
-            places
-                .filter_map(|(i, delivery)| Some((i, self.dispatcher.reserve(&delivery.lane)?)))
-                .collect()
+            places.filter_map(|(i, delivery)| Some((i, self.dispatcher.reserve(&delivery.lane)?))).collect()
         } else {
             Vec::new()
         };
@@ -240,10 +218,7 @@ impl Intake {
             duplicate_of: None,
         };
         let born_leased = reservations.iter().map(|(i, _)| *i).collect();
-        Ok(Prepared {
-            admission: Admission { message, deliveries, born_leased, idempotency, dedupe },
-            reservations,
-        })
+        Ok(Prepared { admission: Admission { message, deliveries, born_leased, idempotency, dedupe }, reservations })
     }
 
     /// Finds the application that members are addressed through; robots need none.
@@ -256,15 +231,8 @@ impl Intake {
             (Some(app), _) => Ok(app.clone()),
             (None, false) => Ok(String::new()),
             (None, true) => Err(invalid(
-                Violation::new(
-                    "missing",
-                    "app",
-                    "is missing, and no default application is configured",
-                )
-                .with_hint(format!(
-                    "name one of the configured applications: {}",
-                    self.names("wecom_app")
-                )),
+                Violation::new("missing", "app", "is missing, and no default application is configured")
+                    .with_hint(format!("name one of the configured applications: {}", self.names("wecom_app"))),
             )),
         }
     }
@@ -279,8 +247,7 @@ impl Intake {
         let due_at = submission.send_at.unwrap_or(now).max(now);
         let mut deliveries = Vec::new();
         for step in each_by_its_own_channel(&submission.to, app) {
-            let channel =
-                self.channels.get(&step.lane).ok_or_else(|| self.unknown_account(&step.lane))?;
+            let channel = self.channels.get(&step.lane).ok_or_else(|| self.unknown_account(&step.lane))?;
             for recipients in divide(&step.recipients, channel.call_limits()) {
                 let position = u16::try_from(deliveries.len() + 1).map_err(|_| too_many_calls())?;
                 let request_hash = render_hash(channel.as_ref(), submission, &recipients)?;
@@ -300,11 +267,8 @@ impl Intake {
     }
 
     fn unknown_account(&self, lane: &domain::Lane) -> AcceptError {
-        let (field, what) = if lane.channel() == "wecom_robot" {
-            ("to.robots", "robot")
-        } else {
-            ("app", "application")
-        };
+        let (field, what) =
+            if lane.channel() == "wecom_robot" { ("to.robots", "robot") } else { ("app", "application") };
         let message = format!("names `{}`, which is not a configured {what}", lane.account());
         let hint = format!("configured are: {}", self.names(lane.channel()));
         invalid(Violation::new("unknown_account", field, message).with_hint(hint))
@@ -316,12 +280,7 @@ impl Intake {
     }
 
     /// Hands born-leased deliveries to the dispatcher, rings for the rest, and writes the receipt.
-    fn hand_over(
-        &self,
-        ready: Prepared,
-        accepted: Accepted,
-        now: Timestamp,
-    ) -> Result<Receipt, AcceptError> {
+    fn hand_over(&self, ready: Prepared, accepted: Accepted, now: Timestamp) -> Result<Receipt, AcceptError> {
         let Prepared { admission, reservations } = ready;
         let receipt = |id, state, accepted_at, duplicate_of, replayed| {
             Ok(Receipt { id, state, accepted_at, duplicate_of, replayed })
@@ -333,18 +292,14 @@ impl Intake {
                 for (i, reservation) in reservations {
                     let delivery = admission.deliveries[i].clone();
                     // Without its lease the reservation is given back by being dropped.
-                    let Some(lease) = leases.iter().find(|lease| lease.delivery == delivery.id)
-                    else {
+                    let Some(lease) = leases.iter().find(|lease| lease.delivery == delivery.id) else {
                         continue;
                     };
                     waiting[i] = false;
                     reservation.start(Claimed {
                         delivery,
                         lease: *lease,
-                        standing: Standing {
-                            duplicate_check: lease.duplicate_check,
-                            ..Standing::default()
-                        },
+                        standing: Standing { duplicate_check: lease.duplicate_check, ..Standing::default() },
                         content: Some(admission.message.content.clone()),
                         options: admission.message.options.clone(),
                         frozen: None,
@@ -358,15 +313,9 @@ impl Intake {
                 }
                 receipt(id, MessageState::Accepted, now, None, false)
             }
-            Accepted::Duplicate { of } => {
-                receipt(admission.message.id, MessageState::Duplicate, now, Some(of), false)
-            }
+            Accepted::Duplicate { of } => receipt(admission.message.id, MessageState::Duplicate, now, Some(of), false),
             Accepted::Replayed { id, accepted_at, duplicate_of } => {
-                let state = if duplicate_of.is_some() {
-                    MessageState::Duplicate
-                } else {
-                    MessageState::Accepted
-                };
+                let state = if duplicate_of.is_some() { MessageState::Duplicate } else { MessageState::Accepted };
                 receipt(id, state, accepted_at, duplicate_of, true)
             }
             Accepted::KeyReused => Err(AcceptError::KeyReused),
@@ -390,8 +339,7 @@ fn invalid(violation: Violation) -> AcceptError {
 fn too_many_calls() -> AcceptError {
     let message = format!("needs more than {} calls upstream", u16::MAX);
     invalid(
-        Violation::new("too_many", "to", message)
-            .with_hint("address a department or a tag, or divide the submission"),
+        Violation::new("too_many", "to", message).with_hint("address a department or a tag, or divide the submission"),
     )
 }
 
@@ -403,13 +351,8 @@ fn render_hash(
 ) -> Result<RequestHash, AcceptError> {
     let body = channel.render(&submission.content, &submission.options, recipients, true);
     let body = body.map_err(|violations| {
-        let unexplained = || {
-            Violation::new(
-                "invalid",
-                submission.content.kind().name(),
-                "cannot be sent by this channel",
-            )
-        };
+        let unexplained =
+            || Violation::new("invalid", submission.content.kind().name(), "cannot be sent by this channel");
         invalid(violations.into_iter().next().unwrap_or_else(unexplained))
     })?;
     Ok(request_hash(&body))
@@ -420,12 +363,7 @@ pub(crate) fn request_hash(body: &[u8]) -> RequestHash {
     RequestHash::new(Sha256::digest(body).into())
 }
 
-fn dedupe_entry(
-    dedupe: &Dedupe,
-    submission: &Submission,
-    app: &str,
-    now: Timestamp,
-) -> DedupeEntry {
+fn dedupe_entry(dedupe: &Dedupe, submission: &Submission, app: &str, now: Timestamp) -> DedupeEntry {
     let key = match &dedupe.by {
         DedupeBy::Key(key) => format!("key {key}"),
         DedupeBy::Content => {

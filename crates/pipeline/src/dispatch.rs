@@ -151,8 +151,7 @@ impl Dispatcher {
     /// up as uncertain, and gives back every lease.
     pub async fn run(self, shutdown: CancellationToken) {
         let shared = self.shared;
-        let lanes: Vec<Lane> =
-            shared.channels.iter().map(|channel| channel.lane().clone()).collect();
+        let lanes: Vec<Lane> = shared.channels.iter().map(|channel| channel.lane().clone()).collect();
         for lane in lanes {
             shared.desk(&lane).draw_attention();
         }
@@ -200,10 +199,7 @@ impl DispatcherHandle {
             free.then(|| gate.take(now, false))
         };
         taken?;
-        Some(Reservation {
-            shared: self.shared.clone(),
-            slot: Slot { desk, probe: false, answered: false },
-        })
+        Some(Reservation { shared: self.shared.clone(), slot: Slot { desk, probe: false, answered: false } })
     }
 }
 
@@ -229,11 +225,7 @@ impl Slot {
     }
 
     /// Frees the call slot: the answer is in, and the breaker learns from it.
-    pub(crate) fn answered(
-        &mut self,
-        attempt: &domain::Attempt,
-        now: Timestamp,
-    ) -> Option<domain::LaneState> {
+    pub(crate) fn answered(&mut self, attempt: &domain::Attempt, now: Timestamp) -> Option<domain::LaneState> {
         self.answered = true;
         let changed = self.desk.gate.lock().answered(attempt, self.probe, now);
         self.desk.wake.notify_one();
@@ -303,22 +295,10 @@ impl Shared {
     }
 
     /// Claims and starts what there is room for. Tells whether there may be more; `None` if the ledger failed.
-    async fn claim(
-        self: &Arc<Self>,
-        desk: &Arc<Desk>,
-        room: Room,
-        lowest_first: bool,
-    ) -> Option<bool> {
+    async fn claim(self: &Arc<Self>, desk: &Arc<Desk>, room: Room, lowest_first: bool) -> Option<bool> {
         let now = self.clock.now();
-        let interval =
-            desk.channel.as_ref().and_then(|channel| channel.duplicate_check()).unwrap_or_default();
-        let claim = Claim {
-            lane: desk.lane.clone(),
-            limit: room.free,
-            now,
-            lowest_first,
-            equal_since: now - interval,
-        };
+        let interval = desk.channel.as_ref().and_then(|channel| channel.duplicate_check()).unwrap_or_default();
+        let claim = Claim { lane: desk.lane.clone(), limit: room.free, now, lowest_first, equal_since: now - interval };
         let claimed = match self.ledger.claim(claim).await {
             Ok(claimed) => claimed,
             Err(error) => {

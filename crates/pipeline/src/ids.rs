@@ -19,11 +19,7 @@ impl IdSource {
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);
         let nanos = u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000;
         let context = self.context.lock();
-        MessageId::from_uuid(Uuid::new_v7(uuid::Timestamp::from_unix(
-            &*context,
-            millis / 1000,
-            nanos,
-        )))
+        MessageId::from_uuid(Uuid::new_v7(uuid::Timestamp::from_unix(&*context, millis / 1000, nanos)))
     }
 }
 

@@ -10,9 +10,7 @@ use domain::{Outcome, RecipientState};
 
 use crate::dispatch::Shared;
 use crate::ports::{Settled, Settlement};
-use crate::telemetry::{
-    DeliveryRetried, DeliverySettled, Happening as _, LedgerFailed, StaleSettlement,
-};
+use crate::telemetry::{DeliveryRetried, DeliverySettled, Happening as _, LedgerFailed, StaleSettlement};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -37,9 +35,7 @@ pub(crate) async fn settle(shared: &Shared, settlement: Settlement) {
             Outcome::Again { .. } => DeliveryRetried { lane }.emit(),
             Outcome::Final { state, .. } => {
                 DeliverySettled { lane, state: *state }.emit();
-                if recall_wanted
-                    && matches!(state, RecipientState::Delivered | RecipientState::Uncertain)
-                {
+                if recall_wanted && matches!(state, RecipientState::Delivered | RecipientState::Uncertain) {
                     shared.recaller.carry_out_of(lease.delivery.message()).await;
                 }
             }

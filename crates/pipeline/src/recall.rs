@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use domain::{CallerId, DeliveryState, MessageId, Reason, RecipientState};
 
-use crate::ports::{
-    Channels, Clock, Ledger, LedgerError, MessageRecord, PendingRecall, RecallAnswer,
-};
+use crate::ports::{Channels, Clock, Ledger, LedgerError, MessageRecord, PendingRecall, RecallAnswer};
 use crate::telemetry::{Happening as _, LedgerFailed};
 
 /// How many wishes one sweep carries out.
@@ -63,11 +61,7 @@ impl Recaller {
     ///
     /// # Errors
     /// [`RecallError::NotRecallable`] if all of it was sent and none of that can be withdrawn.
-    pub async fn recall(
-        &self,
-        id: MessageId,
-        caller: Option<&CallerId>,
-    ) -> Result<Recalled, RecallError> {
+    pub async fn recall(&self, id: MessageId, caller: Option<&CallerId>) -> Result<Recalled, RecallError> {
         let before = self.ledger.message(id, caller).await?.ok_or(RecallError::Unknown)?;
         if let Some(reason) = self.hopeless(&before) {
             return Err(RecallError::NotRecallable(reason));
@@ -83,13 +77,10 @@ impl Recaller {
         }
         let record = self.ledger.message(id, caller).await?.ok_or(RecallError::Unknown)?;
         let still_pending = !self.ledger.pending_recalls(Some(id), 1).await?.is_empty();
-        let in_flight =
-            record.deliveries.iter().any(|d| DeliveryState::from(d.state) == DeliveryState::Leased);
+        let in_flight = record.deliveries.iter().any(|d| DeliveryState::from(d.state) == DeliveryState::Leased);
         let withdrawn = record.deliveries.iter().any(|d| d.state == RecipientState::Recalled);
         match refusal {
-            Some(reason) if !withdrawn && !still_pending && !in_flight => {
-                Err(RecallError::NotRecallable(reason))
-            }
+            Some(reason) if !withdrawn && !still_pending && !in_flight => Err(RecallError::NotRecallable(reason)),
             _ => Ok(Recalled { record, pending: still_pending || in_flight }),
         }
     }
@@ -100,20 +91,15 @@ impl Recaller {
             RecipientState::Waiting | RecipientState::Sending | RecipientState::Recalled => true,
             RecipientState::Delivered | RecipientState::Uncertain => {
                 delivery.handle.is_some()
-                    && self
-                        .channels
-                        .get(&delivery.delivery.lane)
-                        .is_none_or(|channel| channel.can_recall())
+                    && self.channels.get(&delivery.delivery.lane).is_none_or(|channel| channel.can_recall())
             }
             RecipientState::Failed | RecipientState::Cancelled | RecipientState::Expired => false,
         };
         if record.deliveries.iter().any(open) {
             return None;
         }
-        let sent = record
-            .deliveries
-            .iter()
-            .any(|d| matches!(d.state, RecipientState::Delivered | RecipientState::Uncertain));
+        let sent =
+            record.deliveries.iter().any(|d| matches!(d.state, RecipientState::Delivered | RecipientState::Uncertain));
         Some(if sent {
             not_recallable()
         } else {
@@ -152,18 +138,11 @@ impl Recaller {
         match &answer {
             // An unconfirmed id may be that of a swallowed repeat: then the message people see is still there.
             RecallAnswer::Recalled if pending.unconfirmed => {
-                let reason = Reason::new(
-                    "unconfirmed",
-                    "recalled, but perhaps only a repeat that nobody saw",
-                );
-                self.ledger
-                    .recall_ended(pending.delivery, Some(RecipientState::Uncertain), Some(reason))
-                    .await?;
+                let reason = Reason::new("unconfirmed", "recalled, but perhaps only a repeat that nobody saw");
+                self.ledger.recall_ended(pending.delivery, Some(RecipientState::Uncertain), Some(reason)).await?;
             }
             RecallAnswer::Recalled => {
-                self.ledger
-                    .recall_ended(pending.delivery, Some(RecipientState::Recalled), None)
-                    .await?;
+                self.ledger.recall_ended(pending.delivery, Some(RecipientState::Recalled), None).await?;
             }
             RecallAnswer::Refused(reason) => {
                 self.ledger.recall_ended(pending.delivery, None, Some(reason.clone())).await?

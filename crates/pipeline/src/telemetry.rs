@@ -11,35 +11,15 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("hongyan_messages_accepted_total", "counter", "Messages accepted: on disk, and answered so."),
     ("hongyan_messages_refused_total", "counter", "Submissions refused, by `code`."),
     ("hongyan_messages_replayed_total", "counter", "Submissions answered with an earlier receipt."),
-    (
-        "hongyan_messages_duplicate_total",
-        "counter",
-        "Submissions recorded as repeats and not sent.",
-    ),
+    ("hongyan_messages_duplicate_total", "counter", "Submissions recorded as repeats and not sent."),
     ("hongyan_attempts_total", "counter", "Calls upstream, by `channel` and `result`."),
     ("hongyan_attempt_seconds", "histogram", "How long calls upstream took, by `channel`."),
     ("hongyan_errcodes_total", "counter", "Errcodes answered by WeCom, by `channel` and `code`."),
-    (
-        "hongyan_unknown_errcodes_total",
-        "counter",
-        "Errcodes that the documents do not know, by `code`.",
-    ),
-    (
-        "hongyan_unknown_fields_total",
-        "counter",
-        "Fields in answers that the documents do not know, by `field`.",
-    ),
-    (
-        "hongyan_deliveries_settled_total",
-        "counter",
-        "Deliveries settled for good, by `channel` and `state`.",
-    ),
+    ("hongyan_unknown_errcodes_total", "counter", "Errcodes that the documents do not know, by `code`."),
+    ("hongyan_unknown_fields_total", "counter", "Fields in answers that the documents do not know, by `field`."),
+    ("hongyan_deliveries_settled_total", "counter", "Deliveries settled for good, by `channel` and `state`."),
     ("hongyan_deliveries_retried_total", "counter", "Deliveries to be tried again, by `channel`."),
-    (
-        "hongyan_stale_settlements_total",
-        "counter",
-        "Outcomes refused because another claim came later.",
-    ),
+    ("hongyan_stale_settlements_total", "counter", "Outcomes refused because another claim came later."),
     ("hongyan_lane_closed", "gauge", "1 while the circuit breaker keeps a `lane` closed."),
     ("hongyan_lane_in_flight", "gauge", "Deliveries claimed and not yet settled, by `lane`."),
     ("hongyan_ledger_errors_total", "counter", "Ledger operations that failed."),
@@ -113,16 +93,16 @@ pub struct AttemptEnded<'a> {
 impl Happening for AttemptEnded<'_> {
     fn emit(self) {
         let channel = self.lane.channel().to_owned();
-        metrics::counter!("hongyan_attempts_total", "channel" => channel.clone(), "result" => self.attempt.name()).increment(1);
-        metrics::histogram!("hongyan_attempt_seconds", "channel" => channel.clone())
-            .record(self.took);
+        metrics::counter!("hongyan_attempts_total", "channel" => channel.clone(), "result" => self.attempt.name())
+            .increment(1);
+        metrics::histogram!("hongyan_attempt_seconds", "channel" => channel.clone()).record(self.took);
         if let Attempt::Sent { .. } = self.attempt {
             metrics::counter!("wechat_messages_sent_total").increment(1);
-            metrics::gauge!("wechat_last_success_timestamp")
-                .set(self.now.as_millis() as f64 / 1000.0);
+            metrics::gauge!("wechat_last_success_timestamp").set(self.now.as_millis() as f64 / 1000.0);
         }
         if let Some(reason) = self.attempt.reason() {
-            metrics::counter!("hongyan_errcodes_total", "channel" => channel, "code" => reason.code.clone()).increment(1);
+            metrics::counter!("hongyan_errcodes_total", "channel" => channel, "code" => reason.code.clone())
+                .increment(1);
             tracing::debug!(lane = %self.lane, result = self.attempt.name(), code = %reason.code, reason = %reason.text, "A call upstream failed");
         }
     }
@@ -141,20 +121,12 @@ impl Happening for UnknownAnswer<'_> {
     fn emit(self) {
         match self {
             Self::Errcode(code) => {
-                metrics::counter!("hongyan_unknown_errcodes_total", "code" => code.to_string())
-                    .increment(1);
-                tracing::warn!(
-                    code,
-                    "WeCom answered with an errcode that the documents do not know"
-                );
+                metrics::counter!("hongyan_unknown_errcodes_total", "code" => code.to_string()).increment(1);
+                tracing::warn!(code, "WeCom answered with an errcode that the documents do not know");
             }
             Self::Field(field) => {
-                metrics::counter!("hongyan_unknown_fields_total", "field" => field.to_owned())
-                    .increment(1);
-                tracing::debug!(
-                    field,
-                    "WeCom answered with a field that the documents do not know"
-                );
+                metrics::counter!("hongyan_unknown_fields_total", "field" => field.to_owned()).increment(1);
+                tracing::debug!(field, "WeCom answered with a field that the documents do not know");
             }
         }
     }
@@ -172,7 +144,8 @@ pub struct DeliverySettled<'a> {
 impl Happening for DeliverySettled<'_> {
     fn emit(self) {
         let channel = self.lane.channel().to_owned();
-        metrics::counter!("hongyan_deliveries_settled_total", "channel" => channel, "state" => self.state.name()).increment(1);
+        metrics::counter!("hongyan_deliveries_settled_total", "channel" => channel, "state" => self.state.name())
+            .increment(1);
         if self.state == RecipientState::Failed {
             metrics::counter!("wechat_messages_failed_total").increment(1);
         }
@@ -228,8 +201,7 @@ impl Happening for LaneChanged<'_> {
             LaneState::Closed { until, why } => {
                 closed.set(1.0);
                 let reason = self.attempt.reason();
-                let (code, text) =
-                    reason.map_or(("", ""), |reason| (reason.code.as_str(), reason.text.as_str()));
+                let (code, text) = reason.map_or(("", ""), |reason| (reason.code.as_str(), reason.text.as_str()));
                 let hint = reason.and_then(|reason| reason.hint.as_deref()).unwrap_or_default();
                 if why == FailureClass::Misconfigured {
                     tracing::error!(lane = %self.lane, %until, code, reason = text, hint, "Lane `{}` is closed: an operator must act", self.lane);

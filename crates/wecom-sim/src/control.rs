@@ -67,11 +67,8 @@ impl Control {
     /// Returns the counts.
     pub fn counts(&self) -> Counts {
         let state = self.world.state.lock();
-        let mut counts = Counts {
-            requests: state.next_request - 1,
-            connections: state.connections,
-            ..Counts::default()
-        };
+        let mut counts =
+            Counts { requests: state.next_request - 1, connections: state.connections, ..Counts::default() };
         for request in &state.requests {
             counts.gettoken += u64::from(request.path == "/cgi-bin/gettoken");
             counts.throttled += u64::from(request.errcode == Some(45_009));
@@ -98,11 +95,7 @@ impl Control {
 
     /// Makes every token of an application (or of all) unknown: 40014.
     pub fn kill_tokens(&self, agentid: Option<i64>) {
-        self.world
-            .state
-            .lock()
-            .tokens
-            .retain(|_, token| agentid.is_some() && token.agentid != agentid);
+        self.world.state.lock().tokens.retain(|_, token| agentid.is_some() && token.agentid != agentid);
     }
 
     /// Makes every token of an application (or of all) expired: 42001.
@@ -194,16 +187,12 @@ pub(crate) fn router(world: Arc<World>) -> Router {
 
 /// Refuses Host headers that are not loopback names: a page elsewhere cannot rebind its name to us.
 pub(crate) async fn loopback_only(request: Request, next: Next) -> Response {
-    let host =
-        request.headers().get("host").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let name = host
-        .rsplit_once(':')
-        .map_or(host, |(name, port)| if port.contains(']') { host } else { name });
+    let host = request.headers().get("host").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.contains(']') { host } else { name });
     if matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
         return next.run(request).await;
     }
-    (StatusCode::FORBIDDEN, "the simulator's control answers loopback Host headers only\n")
-        .into_response()
+    (StatusCode::FORBIDDEN, "the simulator's control answers loopback Host headers only\n").into_response()
 }
 
 #[derive(Deserialize)]
@@ -220,10 +209,7 @@ async fn outbox(Shared(control): Shared<Control>, Query(page): Query<Since>) -> 
     Json(after.take(page.limit.unwrap_or(usize::MAX)).cloned().collect())
 }
 
-async fn requests(
-    Shared(control): Shared<Control>,
-    Query(page): Query<Since>,
-) -> Json<Vec<Logged>> {
+async fn requests(Shared(control): Shared<Control>, Query(page): Query<Since>) -> Json<Vec<Logged>> {
     let state = control.world.state.lock();
     let after = state.requests.iter().filter(|request| request.number > page.since);
     Json(after.take(page.limit.unwrap_or(usize::MAX)).cloned().collect())
@@ -239,11 +225,8 @@ async fn show_world(Shared(control): Shared<Control>) -> Json<Value> {
         .corps
         .iter()
         .map(|(id, corp)| {
-            let apps: Vec<_> = corp
-                .apps
-                .iter()
-                .map(|(id, app)| json!({ "agentid": id, "name": app.lock().name }))
-                .collect();
+            let apps: Vec<_> =
+                corp.apps.iter().map(|(id, app)| json!({ "agentid": id, "name": app.lock().name })).collect();
             json!({
                 "corpid": id,
                 "apps": apps,
@@ -258,11 +241,8 @@ async fn show_world(Shared(control): Shared<Control>) -> Json<Value> {
         .iter()
         .map(|(key, robot)| json!({ "key": key, "group": robot.group, "removed": robot.removed }))
         .collect();
-    let media: Vec<_> = state
-        .media
-        .iter()
-        .map(|(id, m)| json!({ "media_id": id, "type": m.kind, "file_name": m.file_name }))
-        .collect();
+    let media: Vec<_> =
+        state.media.iter().map(|(id, m)| json!({ "media_id": id, "type": m.kind, "file_name": m.file_name })).collect();
     Json(json!({ "corps": corps, "robots": robots, "media": media }))
 }
 
@@ -340,8 +320,7 @@ async fn set_member(
     Json(mut member): Json<Value>,
 ) -> Result<StatusCode, (StatusCode, String)> {
     member["userid"] = userid.into();
-    let member = serde_json::from_value(member)
-        .map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
+    let member = serde_json::from_value(member).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
     put_member(&control.world, member);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -154,12 +154,7 @@ impl Faults {
         &self.0
     }
 
-    pub(crate) fn meet(
-        &mut self,
-        path: &str,
-        key: Option<&str>,
-        agentid: Option<i64>,
-    ) -> Option<Trouble> {
+    pub(crate) fn meet(&mut self, path: &str, key: Option<&str>, agentid: Option<i64>) -> Option<Trouble> {
         for i in 0..self.0.len() {
             let fault = &mut self.0[i];
             if !fault.matches(path, key, agentid) {

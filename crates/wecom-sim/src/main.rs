@@ -35,13 +35,8 @@ fn parse_mode(text: &str) -> Result<Mode, String> {
 async fn main() -> anyhow::Result<()> {
     let Arguments { listen, mode, clock_file } = Arguments::parse();
     let running = Simulator::start(Options { listen, rules: Rules::of(mode), clock_file }).await?;
-    println!(
-        "WeCom simulator: {origin}  (phone page: {origin}/, control: {origin}/_sim/)",
-        origin = running.origin
-    );
-    println!(
-        "corp wwdemo0000000001, app 1000002 / demo-secret, robot 00000000-0000-4000-8000-000000000001"
-    );
+    println!("WeCom simulator: {origin}  (phone page: {origin}/, control: {origin}/_sim/)", origin = running.origin);
+    println!("corp wwdemo0000000001, app 1000002 / demo-secret, robot 00000000-0000-4000-8000-000000000001");
     tokio::select! {
         result = tokio::signal::ctrl_c() => result?,
         () = running.wait() => {}

@@ -14,8 +14,7 @@ pub(crate) async fn first_file(content_type: &str, body: Bytes) -> Option<Part> 
     let body = stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut parts = multer::Multipart::new(body, boundary);
     while let Ok(Some(part)) = parts.next_field().await {
-        let disposition =
-            part.headers().get("content-disposition").map(|value| value.as_bytes().to_vec());
+        let disposition = part.headers().get("content-disposition").map(|value| value.as_bytes().to_vec());
         let Some(file_name) = disposition.as_deref().and_then(plain_file_name) else { continue };
         let content = part.bytes().await.ok()?;
         return Some(Part { file_name, content });

@@ -93,18 +93,13 @@ fn authorise(state: &State, call: &Call, now: i64) -> Result<Token, Refused> {
     }
     match state.tokens.get(token) {
         None => crate::rules::refuse(40_014, "invalid access_token"),
-        Some(known) if known.expires_at <= now => {
-            crate::rules::refuse(42_001, "access_token expired")
-        }
+        Some(known) if known.expires_at <= now => crate::rules::refuse(42_001, "access_token expired"),
         Some(known) => Ok(known.clone()),
     }
 }
 
 /// The application that a token belongs to; the contact-sync secret's token is for no application (48002).
-fn app_of(
-    state: &State,
-    token: &Token,
-) -> Result<std::sync::Arc<parking_lot::Mutex<crate::world::App>>, Refused> {
+fn app_of(state: &State, token: &Token) -> Result<std::sync::Arc<parking_lot::Mutex<crate::world::App>>, Refused> {
     let Some(agentid) = token.agentid else { return crate::rules::refuse(48_002, "api forbidden") };
     let app = state.corps.get(&token.corp).and_then(|corp| corp.apps.get(&agentid));
     match app {

@@ -9,11 +9,7 @@ use crate::world::{App, Corp, Member, Party, Robot, State, Tag};
 const CORP_ID: &str = "wwdemo0000000001";
 
 pub(crate) fn demo_company(state: &mut State) {
-    let mut corp = Corp {
-        contacts_secret: "demo-contacts-secret".to_owned(),
-        account_limit: 500,
-        ..Corp::default()
-    };
+    let mut corp = Corp { contacts_secret: "demo-contacts-secret".to_owned(), account_limit: 500, ..Corp::default() };
     for (userid, name, mobile, party) in [
         ("zhangsan", "张三", "13800138000", 1),
         ("lisi", "李四", "13900139000", 2),
@@ -31,14 +27,9 @@ pub(crate) fn demo_company(state: &mut State) {
     }
     corp.parties.insert(1, Party { name: "鸿雁示例公司".to_owned(), parent: None });
     corp.parties.insert(2, Party { name: "生产计划部".to_owned(), parent: Some(1) });
-    corp.tags.insert(
-        1,
-        Tag { name: "值班".to_owned(), members: vec!["zhangsan".to_owned(), "lisi".to_owned()] },
-    );
+    corp.tags.insert(1, Tag { name: "值班".to_owned(), members: vec!["zhangsan".to_owned(), "lisi".to_owned()] });
     let callback = Some("http://127.0.0.1/callback/default");
-    for (agentid, name, secret) in
-        [(1_000_002, "通知", "demo-secret"), (1_000_003, "告警", "demo-secret-2")]
-    {
+    for (agentid, name, secret) in [(1_000_002, "通知", "demo-secret"), (1_000_003, "告警", "demo-secret-2")] {
         corp.apps.insert(agentid, Arc::new(Mutex::new(App::new(name, secret, &[1, 2], callback))));
     }
     state.corps.insert(CORP_ID.to_owned(), corp);

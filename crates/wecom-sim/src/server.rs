@@ -68,12 +68,7 @@ impl Simulator {
         let (stop, stopped) = watch::channel(false);
         let clock_file = options.clock_file.map(Arc::from);
         let task = tokio::spawn(accept(listener, world.clone(), clock_file, stopped));
-        Ok(Running {
-            origin: format!("http://{address}"),
-            control: Control::new(world),
-            stop,
-            task,
-        })
+        Ok(Running { origin: format!("http://{address}"), control: Control::new(world), stop, task })
     }
 }
 
@@ -99,28 +94,18 @@ async fn accept(
     }
 }
 
-async fn serve(
-    connection: TcpStream,
-    from: SocketAddr,
-    app: Router,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn serve(connection: TcpStream, from: SocketAddr, app: Router, mut stopped: watch::Receiver<bool>) {
     let _best_effort = connection.set_nodelay(true);
-    let service =
-        hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let app = app.clone();
-            async move {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(from);
-                let response = app.oneshot(request).await.unwrap_or_else(|never| match never {});
-                // An error here makes hyper close the connection without an answer.
-                if response.extensions().get::<Reset>().is_some() {
-                    Err(Reset)
-                } else {
-                    Ok(response)
-                }
-            }
-        });
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let app = app.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(from);
+            let response = app.oneshot(request).await.unwrap_or_else(|never| match never {});
+            // An error here makes hyper close the connection without an answer.
+            if response.extensions().get::<Reset>().is_some() { Err(Reset) } else { Ok(response) }
+        }
+    });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).keep_alive(true);
     let connection = http.serve_connection(TokioIo::new(connection), service);
@@ -161,8 +146,7 @@ async fn call(world: Arc<World>, clock_file: Option<Arc<Path>>, request: Request
         log(&world, &call, None);
         return plain(StatusCode::NOT_FOUND);
     };
-    let answer =
-        result.unwrap_or_else(|refused| Answer::refused(&refused, &call, world.clock.now()));
+    let answer = result.unwrap_or_else(|refused| Answer::refused(&refused, &call, world.clock.now()));
     match trouble {
         None => {
             log(&world, &call, Some(answer.errcode()));
@@ -183,34 +167,16 @@ async fn call(world: Arc<World>, clock_file: Option<Arc<Path>>, request: Request
 async fn read(request: Request) -> Option<Call> {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY).await.ok()?;
-    let query = Query::<HashMap<String, String>>::try_from_uri(&head.uri)
-        .map(|query| query.0)
-        .unwrap_or_default();
-    let content_type = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default()
-        .to_owned();
-    let from_ip =
-        head.extensions.get::<SocketAddr>().map_or_else(String::new, |from| from.ip().to_string());
-    Some(Call {
-        method: head.method,
-        path: head.uri.path().to_owned(),
-        query,
-        content_type,
-        body,
-        from_ip,
-    })
+    let query = Query::<HashMap<String, String>>::try_from_uri(&head.uri).map(|query| query.0).unwrap_or_default();
+    let content_type =
+        head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let from_ip = head.extensions.get::<SocketAddr>().map_or_else(String::new, |from| from.ip().to_string());
+    Some(Call { method: head.method, path: head.uri.path().to_owned(), query, content_type, body, from_ip })
 }
 
 fn meet(world: &World, call: &Call) -> Option<Trouble> {
     let mut state = world.state.lock();
-    let agentid = call
-        .query
-        .get("access_token")
-        .and_then(|token| state.tokens.get(token))
-        .and_then(|t| t.agentid);
+    let agentid = call.query.get("access_token").and_then(|token| state.tokens.get(token)).and_then(|t| t.agentid);
     state.faults.meet(&call.path, call.query.get("key").map(String::as_str), agentid)
 }
 
@@ -218,18 +184,13 @@ fn untaken(world: &World, call: &Call, trouble: &Trouble) -> Response {
     match trouble {
         Trouble::Errcode { errcode, errmsg } => {
             let errmsg = errmsg.clone().unwrap_or_else(|| known_text(*errcode).to_owned());
-            let answer = Answer::refused(
-                &crate::rules::Refused { errcode: *errcode, errmsg },
-                call,
-                world.clock.now(),
-            );
+            let answer = Answer::refused(&crate::rules::Refused { errcode: *errcode, errmsg }, call, world.clock.now());
             log(world, call, Some(*errcode));
             envelope(&answer)
         }
         Trouble::Html => {
             log(world, call, None);
-            let mut page =
-                Response::new(Body::from("<html><body><h1>502 Bad Gateway</h1></body></html>"));
+            let mut page = Response::new(Body::from("<html><body><h1>502 Bad Gateway</h1></body></html>"));
             page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
             page
         }
@@ -262,20 +223,14 @@ async fn spoilt(answer: &Answer, trouble: &Trouble) -> Response {
             });
             Response::new(Body::from_stream(parts))
         }
-        Trouble::Stall => {
-            Response::new(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()))
-        }
+        Trouble::Stall => Response::new(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())),
         Trouble::Endless => {
             let chunk = Bytes::from(vec![b' '; 64 * 1024]);
-            Response::new(Body::from_stream(stream::repeat_with(move || {
-                Ok::<_, std::io::Error>(chunk.clone())
-            })))
+            Response::new(Body::from_stream(stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()))))
         }
         Trouble::BadGzip => {
             let mut response = Response::new(Body::from("this is not gzip"));
-            response
-                .headers_mut()
-                .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             response
         }
         _ => reset(),
@@ -286,8 +241,7 @@ fn envelope(answer: &Answer) -> Response {
     let json = serde_json::to_vec(&answer.0).unwrap_or_default();
     let mut response = Response::new(Body::from(json));
     let headers = response.headers_mut();
-    headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"));
     headers.insert(header::SERVER, HeaderValue::from_static("nginx"));
     headers.insert("error-code", HeaderValue::from(answer.errcode()));
     let errmsg = answer.0.get("errmsg").and_then(serde_json::Value::as_str).unwrap_or_default();

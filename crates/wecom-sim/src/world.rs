@@ -104,12 +104,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(
-        name: &str,
-        secret: &str,
-        visible_parties: &[u64],
-        callback_url: Option<&str>,
-    ) -> Self {
+    pub(crate) fn new(name: &str, secret: &str, visible_parties: &[u64], callback_url: Option<&str>) -> Self {
         Self {
             name: name.to_owned(),
             secret: secret.to_owned(),
@@ -125,9 +120,10 @@ impl App {
 
     /// Counts a message to a member; an excess is dropped without a word (path/90312).
     pub(crate) fn admit_to(&mut self, userid: &str, now: Millis) -> bool {
-        let windows = self.to_member.entry(userid.to_owned()).or_insert_with(|| {
-            (Window::new(MEMBER_LIMITS.0, MINUTE), Window::new(MEMBER_LIMITS.1, HOUR))
-        });
+        let windows = self
+            .to_member
+            .entry(userid.to_owned())
+            .or_insert_with(|| (Window::new(MEMBER_LIMITS.0, MINUTE), Window::new(MEMBER_LIMITS.1, HOUR)));
         let fits = windows.0.fits(now) && windows.1.fits(now);
         if fits {
             windows.0.count(now);
@@ -146,11 +142,7 @@ pub(crate) struct Robot {
 
 impl Robot {
     pub(crate) fn new(group: &str) -> Self {
-        Self {
-            group: group.to_owned(),
-            removed: false,
-            window: Window::new(ROBOT_PER_MINUTE, MINUTE),
-        }
+        Self { group: group.to_owned(), removed: false, window: Window::new(ROBOT_PER_MINUTE, MINUTE) }
     }
 }
 
@@ -272,11 +264,7 @@ impl World {
             wrong_secrets: HashMap::new(),
             base: HashMap::new(),
         };
-        Self {
-            clock: Clock::default(),
-            state: Mutex::new(state),
-            events: broadcast::channel(1024).0,
-        }
+        Self { clock: Clock::default(), state: Mutex::new(state), events: broadcast::channel(1024).0 }
     }
 
     /// Tells watchers that message `number` is new or has changed.
@@ -326,16 +314,8 @@ impl State {
     }
 
     /// Finds uploaded media that this sender may use now, of the wanted kind.
-    pub(crate) fn usable_media(
-        &self,
-        id: &str,
-        owner: &MediaOwner,
-        kind: &str,
-        now: Millis,
-    ) -> bool {
-        self.media.get(id).is_some_and(|m| {
-            m.owner == *owner && m.kind == kind && now < m.uploaded_at + MEDIA_LIFE
-        })
+    pub(crate) fn usable_media(&self, id: &str, owner: &MediaOwner, kind: &str, now: Millis) -> bool {
+        self.media.get(id).is_some_and(|m| m.owner == *owner && m.kind == kind && now < m.uploaded_at + MEDIA_LIFE)
     }
 }
 
@@ -346,12 +326,7 @@ impl Corp {
         let mut i = 0;
         while i < found.len() {
             let parent = found[i];
-            found.extend(
-                self.parties
-                    .iter()
-                    .filter(|(_, party)| party.parent == Some(parent))
-                    .map(|(id, _)| *id),
-            );
+            found.extend(self.parties.iter().filter(|(_, party)| party.parent == Some(parent)).map(|(id, _)| *id));
             i += 1;
         }
         found

@@ -61,27 +61,16 @@ impl ClientBuilder {
 
     /// Makes the client. Nothing is called yet.
     pub fn build(self) -> Client {
-        let tokens =
-            TokenSource::new(self.transport.clone(), self.corp_id, self.secret, self.store);
+        let tokens = TokenSource::new(self.transport.clone(), self.corp_id, self.secret, self.store);
         Client { transport: self.transport, tokens: Arc::new(tokens), agent: self.agent }
     }
 }
 
 impl Client {
     /// Starts a client for the application whose secret this is.
-    pub fn builder(
-        transport: Transport,
-        corp_id: impl Into<CorpId>,
-        secret: impl Into<Secret>,
-    ) -> ClientBuilder {
+    pub fn builder(transport: Transport, corp_id: impl Into<CorpId>, secret: impl Into<Secret>) -> ClientBuilder {
         let store = Arc::new(MemoryTokenStore::default());
-        ClientBuilder {
-            transport,
-            corp_id: corp_id.into(),
-            secret: secret.into(),
-            agent: None,
-            store,
-        }
+        ClientBuilder { transport, corp_id: corp_id.into(), secret: secret.into(), agent: None, store }
     }
 
     /// Makes a call.
@@ -119,8 +108,7 @@ impl Client {
         let token = self.tokens.get(deadline).await?;
         let query = [("access_token", token.expose()), ("type", kind.name())];
         let answer = media.post(&self.transport, "/cgi-bin/media/upload", &query, deadline).await;
-        let result =
-            answer.and_then(|answer| decode_answer("/cgi-bin/media/upload", &answer, false));
+        let result = answer.and_then(|answer| decode_answer("/cgi-bin/media/upload", &answer, false));
         if let Err(error) = &result
             && call::wants_new_token(error)
         {
@@ -189,11 +177,7 @@ impl RobotClient {
     pub async fn send<E: Endpoint>(&self, request: E) -> Result<E::Response, Error> {
         const { assert!(matches!(E::CREDENTIAL, Credential::RobotKey)) }
         let call = Call::of(&request)?;
-        call::decode::<E>(
-            &call
-                .make(&self.transport, "key", self.key.expose(), self.transport.deadline())
-                .await?,
-        )
+        call::decode::<E>(&call.make(&self.transport, "key", self.key.expose(), self.transport.deadline()).await?)
     }
 
     /// Makes a call whose body was serialised before.
@@ -203,22 +187,14 @@ impl RobotClient {
     pub async fn send_encoded<E: Endpoint>(&self, body: Bytes) -> Result<E::Response, Error> {
         const { assert!(matches!(E::CREDENTIAL, Credential::RobotKey)) }
         let call = Call::encoded::<E>(body);
-        call::decode::<E>(
-            &call
-                .make(&self.transport, "key", self.key.expose(), self.transport.deadline())
-                .await?,
-        )
+        call::decode::<E>(&call.make(&self.transport, "key", self.key.expose(), self.transport.deadline()).await?)
     }
 
     /// Uploads a file for this robot (POST `/cgi-bin/webhook/upload_media`, path/99110), valid for 3 days.
     ///
     /// # Errors
     /// [`Error`]; ask it what it means.
-    pub async fn upload(
-        &self,
-        kind: RobotUploadKind,
-        media: UploadMedia,
-    ) -> Result<Uploaded, Error> {
+    pub async fn upload(&self, kind: RobotUploadKind, media: UploadMedia) -> Result<Uploaded, Error> {
         let path = "/cgi-bin/webhook/upload_media";
         let query = [("key", self.key.expose()), ("type", kind.name())];
         let answer = media.post(&self.transport, path, &query, self.transport.deadline()).await?;

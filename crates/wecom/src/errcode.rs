@@ -29,9 +29,7 @@ pub enum Class {
 }
 
 /// A number WeCom answers with; 0 is success.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ErrCode(pub i64);
 
@@ -95,24 +93,14 @@ impl ErrCode {
             Self::INVALID_CREDENTIAL => {
                 "check that the secret belongs to this corp id and this application, and that the application is enabled"
             }
-            Self::INVALID_CORP_ID => {
-                "copy the corp id from the admin console: My Company, at the bottom"
-            }
-            Self::INVALID_AGENT_ID | Self::OTHER_AGENT => {
-                "agent id and secret must belong to the same application"
-            }
+            Self::INVALID_CORP_ID => "copy the corp id from the admin console: My Company, at the bottom",
+            Self::INVALID_AGENT_ID | Self::OTHER_AGENT => "agent id and secret must belong to the same application",
             Self::IP_NOT_TRUSTED => {
                 "add the address to the application's trusted IPs in the admin console; it takes about a minute to apply"
             }
-            Self::FREQUENCY_LIMIT => {
-                "send less often; WeCom blocks for as long as the window of the limit"
-            }
-            Self::INVALID_WEBHOOK => {
-                "check the robot's key, and that the robot is still in its group"
-            }
-            Self::ALL_RECIPIENTS_INVALID => {
-                "check the ids, and that the application's visible range includes them"
-            }
+            Self::FREQUENCY_LIMIT => "send less often; WeCom blocks for as long as the window of the limit",
+            Self::INVALID_WEBHOOK => "check the robot's key, and that the robot is still in its group",
+            Self::ALL_RECIPIENTS_INVALID => "check the ids, and that the application's visible range includes them",
             Self::API_FORBIDDEN => {
                 "the token may not use this interface; a contact-sync secret cannot send, and a mini-program notice needs an application bound to a mini-program"
             }
@@ -462,12 +450,7 @@ mod tests {
 
     #[test]
     fn named_codes_are_documented() {
-        for code in [
-            ErrCode::BUSY,
-            ErrCode::INVALID_WEBHOOK,
-            ErrCode::OTHER_AGENT,
-            ErrCode::RECALL_TOO_LATE,
-        ] {
+        for code in [ErrCode::BUSY, ErrCode::INVALID_WEBHOOK, ErrCode::OTHER_AGENT, ErrCode::RECALL_TOO_LATE] {
             assert!(code.meaning().is_some(), "{code}");
         }
     }

@@ -117,9 +117,7 @@ impl Error {
             ErrorKind::Connect | ErrorKind::NoAnswer => true,
             ErrorKind::NotJson { status, .. } => *status >= 500 || *status < 400 || *status == 429,
             ErrorKind::TokenRefreshHeld { errcode, .. } => errcode.is_none(),
-            ErrorKind::AnswerTooLarge { .. } | ErrorKind::Decode { .. } | ErrorKind::Request => {
-                false
-            }
+            ErrorKind::AnswerTooLarge { .. } | ErrorKind::Decode { .. } | ErrorKind::Request => false,
         }
     }
 
@@ -148,24 +146,19 @@ impl Error {
     /// A message that may have been taken must not be sent again without WeCom's duplicate check, or it may be seen twice.
     pub fn may_have_been_taken(&self) -> bool {
         match &self.kind {
-            ErrorKind::NoAnswer | ErrorKind::AnswerTooLarge { .. } | ErrorKind::Decode { .. } => {
-                true
-            }
+            ErrorKind::NoAnswer | ErrorKind::AnswerTooLarge { .. } | ErrorKind::Decode { .. } => true,
             // A 4xx is a refusal by whoever answered; anything else may come from a proxy behind which it was taken.
             ErrorKind::NotJson { status, .. } => !(400..500).contains(status),
-            ErrorKind::Api { .. }
-            | ErrorKind::Connect
-            | ErrorKind::TokenRefreshHeld { .. }
-            | ErrorKind::Request => false,
+            ErrorKind::Api { .. } | ErrorKind::Connect | ErrorKind::TokenRefreshHeld { .. } | ErrorKind::Request => {
+                false
+            }
         }
     }
 
     /// Returns how long to wait at least, where it is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.kind {
-            ErrorKind::Api { errcode: ErrCode::FREQUENCY_LIMIT, .. } => {
-                Some(crate::limits::MINUTE_BLOCK)
-            }
+            ErrorKind::Api { errcode: ErrCode::FREQUENCY_LIMIT, .. } => Some(crate::limits::MINUTE_BLOCK),
             ErrorKind::TokenRefreshHeld { wait, .. } => Some(*wait),
             _ => None,
         }
@@ -174,12 +167,9 @@ impl Error {
     /// Returns the caller's address as WeCom saw it, where the errmsg tells.
     pub fn from_ip(&self) -> Option<&str> {
         match &self.kind {
-            ErrorKind::Api { errmsg, .. } => errmsg
-                .split("from ip: ")
-                .nth(1)?
-                .split([',', ' '])
-                .next()
-                .filter(|ip| !ip.is_empty()),
+            ErrorKind::Api { errmsg, .. } => {
+                errmsg.split("from ip: ").nth(1)?.split([',', ' ']).next().filter(|ip| !ip.is_empty())
+            }
             _ => None,
         }
     }
@@ -201,19 +191,14 @@ mod tests {
     use super::*;
 
     fn api(code: i64) -> Error {
-        let errmsg =
-            "not allow to access from your ip, hint: [1], from ip: 9.30.0.138, more info at x"
-                .to_owned();
+        let errmsg = "not allow to access from your ip, hint: [1], from ip: 9.30.0.138, more info at x".to_owned();
         Error::new(ErrorKind::Api { errcode: ErrCode(code), errmsg }, "/cgi-bin/message/send")
     }
 
     #[test]
     fn errors_answer_questions() {
         assert!(api(-1).is_transient() && !api(-1).may_have_been_taken());
-        assert!(
-            api(45_009).is_throttled()
-                && api(45_009).retry_after() == Some(Duration::from_secs(60))
-        );
+        assert!(api(45_009).is_throttled() && api(45_009).retry_after() == Some(Duration::from_secs(60)));
         assert!(api(42_001).is_auth() && api(40_001).is_auth() && !api(40_001).is_transient());
         assert_eq!(api(60_020).from_ip(), Some("9.30.0.138"));
         let no_answer = Error::new(ErrorKind::NoAnswer, "/x");

@@ -64,9 +64,7 @@ text_id!(
 );
 
 /// A self-built application (AgentId), such as 1000002.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AgentId(pub i64);
 
@@ -88,14 +86,10 @@ pub enum RobotKeyError {
     #[error("the robot key is empty")]
     Empty,
     /// A key has letters, digits and dashes only.
-    #[error(
-        "a robot key has only letters, digits and `-`, such as 693a91f6-7e4c-4bc4-97a0-0ec2f1fa5aaa"
-    )]
+    #[error("a robot key has only letters, digits and `-`, such as 693a91f6-7e4c-4bc4-97a0-0ec2f1fa5aaa")]
     Malformed,
     /// The URL is not `https://HOST/cgi-bin/webhook/send?key=KEY` on the expected host.
-    #[error(
-        "a webhook URL reads {0}/cgi-bin/webhook/send?key=KEY, without user, password or fragment"
-    )]
+    #[error("a webhook URL reads {0}/cgi-bin/webhook/send?key=KEY, without user, password or fragment")]
     OtherUrl(String),
 }
 
@@ -109,10 +103,8 @@ impl RobotKey {
         if text.is_empty() {
             return Err(RobotKeyError::Empty);
         }
-        let key =
-            if text.contains("://") { Self::key_of_url(text, origin)? } else { text.to_owned() };
-        let well_formed = key.len() <= 128
-            && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let key = if text.contains("://") { Self::key_of_url(text, origin)? } else { text.to_owned() };
+        let well_formed = key.len() <= 128 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if key.is_empty() {
             Err(RobotKeyError::Empty)
         } else if well_formed {
@@ -126,15 +118,11 @@ impl RobotKey {
         let other = || RobotKeyError::OtherUrl(origin.origin().ascii_serialization());
         let url = url::Url::parse(text).map_err(|_| other())?;
         // Compare what was parsed, never the text: `https://host@elsewhere/` starts like the host and is not it.
-        let plain =
-            url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         if !plain || url.origin() != origin.origin() || url.path() != "/cgi-bin/webhook/send" {
             return Err(other());
         }
-        url.query_pairs()
-            .find(|(name, _)| name == "key")
-            .map(|(_, key)| key.into_owned())
-            .ok_or_else(other)
+        url.query_pairs().find(|(name, _)| name == "key").map(|(_, key)| key.into_owned()).ok_or_else(other)
     }
 
     /// Returns the key itself, for the one place that puts it on the wire.
@@ -154,11 +142,9 @@ mod tests {
 
     #[test]
     fn a_key_or_its_whole_url_is_taken() {
-        for text in [
-            "693a91f6-7e4c",
-            " 693a91f6-7e4c\n",
-            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7e4c",
-        ] {
+        for text in
+            ["693a91f6-7e4c", " 693a91f6-7e4c\n", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7e4c"]
+        {
             assert_eq!(parse(text).as_deref(), Ok("693a91f6-7e4c"), "{text}");
         }
     }

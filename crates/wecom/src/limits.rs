@@ -119,18 +119,8 @@ impl Checker {
         self.found
     }
 
-    pub(crate) fn add(
-        &mut self,
-        code: &'static str,
-        field: impl Into<String>,
-        message: impl Into<String>,
-    ) {
-        self.found.push(LimitViolation {
-            code,
-            field: field.into(),
-            message: message.into(),
-            doc: self.doc,
-        });
+    pub(crate) fn add(&mut self, code: &'static str, field: impl Into<String>, message: impl Into<String>) {
+        self.found.push(LimitViolation { code, field: field.into(), message: message.into(), doc: self.doc });
     }
 
     pub(crate) fn present(&mut self, field: &str, value: &str) {
@@ -141,31 +131,18 @@ impl Checker {
 
     pub(crate) fn bytes(&mut self, field: &str, value: &str, limit: usize) {
         if value.len() > limit {
-            self.add(
-                "too_long",
-                field,
-                format!("is {} bytes long; the limit is {limit} bytes of UTF-8", value.len()),
-            );
+            self.add("too_long", field, format!("is {} bytes long; the limit is {limit} bytes of UTF-8", value.len()));
         }
     }
 
     pub(crate) fn chars(&mut self, field: &str, value: &str, limit: usize) {
         let chars = value.chars().count();
         if chars > limit {
-            self.add(
-                "too_long",
-                field,
-                format!("is {chars} characters long; the limit is {limit}"),
-            );
+            self.add("too_long", field, format!("is {chars} characters long; the limit is {limit}"));
         }
     }
 
-    pub(crate) fn count(
-        &mut self,
-        field: &str,
-        count: usize,
-        allowed: std::ops::RangeInclusive<usize>,
-    ) {
+    pub(crate) fn count(&mut self, field: &str, count: usize, allowed: std::ops::RangeInclusive<usize>) {
         let (least, most) = (allowed.start(), allowed.end());
         if count > *most {
             self.add("too_many", field, format!("has {count} entries; the limit is {most}"));
@@ -180,11 +157,7 @@ impl Checker {
         }
         self.bytes(field, value, URL_BYTES);
         if !(value.starts_with("http://") || value.starts_with("https://")) {
-            self.add(
-                "invalid",
-                field,
-                format!("`{value}` does not begin with http:// or https://"),
-            );
+            self.add("invalid", field, format!("`{value}` does not begin with http:// or https://"));
         }
     }
 }

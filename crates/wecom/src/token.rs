@@ -74,10 +74,7 @@ pub struct TokenStoreError {
 
 impl TokenStoreError {
     /// Says what was attempted, and what stopped it.
-    pub fn new(
-        what: impl Into<String>,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub fn new(what: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { what: what.into(), source: Some(source.into()) }
     }
 }
@@ -124,20 +121,9 @@ impl fmt::Debug for TokenSource {
 }
 
 impl TokenSource {
-    pub(crate) fn new(
-        transport: Transport,
-        corp_id: CorpId,
-        secret: Secret,
-        store: Arc<dyn TokenStore>,
-    ) -> Self {
+    pub(crate) fn new(transport: Transport, corp_id: CorpId, secret: Secret, store: Arc<dyn TokenStore>) -> Self {
         let key = TokenKey { corp_id, secret };
-        Self {
-            transport,
-            key,
-            store,
-            kept: Mutex::default(),
-            fetching: tokio::sync::Mutex::default(),
-        }
+        Self { transport, key, store, kept: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
     /// Returns a token that works, as far as is known.
@@ -195,18 +181,13 @@ impl TokenSource {
                 }
                 // Nothing was lost by an unanswered gettoken: the call it was for has not been made.
                 return Err(match error.kind() {
-                    ErrorKind::NoAnswer => {
-                        Error::new(ErrorKind::Connect, GetToken::PATH).with_source(error)
-                    }
+                    ErrorKind::NoAnswer => Error::new(ErrorKind::Connect, GetToken::PATH).with_source(error),
                     _ => error,
                 });
             }
         };
         if let Err(error) = self.store.save(&self.key, &token).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "Could not keep an access token"
-            );
+            tracing::warn!(error = &error as &dyn std::error::Error, "Could not keep an access token");
         }
         let value = token.value.clone();
         self.kept.lock().token = Some(token);
@@ -215,26 +196,18 @@ impl TokenSource {
 
     async fn from_store(&self) -> Option<AccessToken> {
         let loaded = self.store.load(&self.key).await.unwrap_or_else(|error| {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "Could not read a kept access token"
-            );
+            tracing::warn!(error = &error as &dyn std::error::Error, "Could not read a kept access token");
             None
         });
         let kept = self.kept.lock();
-        loaded.filter(|token| {
-            token.freshness(now()) == Freshness::Fresh
-                && kept.refused.as_ref() != Some(&token.value)
-        })
+        loaded.filter(|token| token.freshness(now()) == Freshness::Fresh && kept.refused.as_ref() != Some(&token.value))
     }
 }
 
 impl Fetches {
     fn admit(&mut self) -> Result<(), Error> {
         let now = Instant::now();
-        let held = |wait, errcode| {
-            Err(Error::new(ErrorKind::TokenRefreshHeld { wait, errcode }, GetToken::PATH))
-        };
+        let held = |wait, errcode| Err(Error::new(ErrorKind::TokenRefreshHeld { wait, errcode }, GetToken::PATH));
         if let Some((until, code)) = self.held
             && now < until
         {
@@ -267,11 +240,8 @@ mod tests {
     #[test]
     fn a_token_is_refreshed_ahead_of_its_end() {
         let start = SystemTime::UNIX_EPOCH;
-        let token = |life| AccessToken {
-            value: "t".into(),
-            fetched_at: start,
-            expires_at: start + Duration::from_secs(life),
-        };
+        let token =
+            |life| AccessToken { value: "t".into(), fetched_at: start, expires_at: start + Duration::from_secs(life) };
         for (life, after, fresh, works) in [
             (7200, 6899, true, true),
             (7200, 6900, false, true),
@@ -294,10 +264,7 @@ mod tests {
         for _ in 0..REFRESHES_PER_MINUTE {
             fetches.admit().unwrap();
         }
-        assert!(matches!(
-            fetches.admit().unwrap_err().kind(),
-            ErrorKind::TokenRefreshHeld { errcode: None, .. }
-        ));
+        assert!(matches!(fetches.admit().unwrap_err().kind(), ErrorKind::TokenRefreshHeld { errcode: None, .. }));
         tokio::time::advance(Duration::from_secs(60)).await;
         fetches.admit().unwrap();
         fetches.held = Some((Instant::now() + REFRESH_HOLD, ErrCode::INVALID_CREDENTIAL));

@@ -28,9 +28,7 @@ struct Inner {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport")
-            .field("origin", &self.inner.origin.as_str())
-            .finish_non_exhaustive()
+        f.debug_struct("Transport").field("origin", &self.inner.origin.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -45,9 +43,7 @@ pub enum InvalidOrigin {
     #[error("`{0}` must be scheme, host and perhaps a path: no user, password, query or fragment")]
     ExtraParts(String),
     /// It would send secrets in the clear over a network.
-    #[error(
-        "`{0}` is not https; plain http is for loopback addresses, or must be allowed explicitly"
-    )]
+    #[error("`{0}` is not https; plain http is for loopback addresses, or must be allowed explicitly")]
     PlainHttp(String),
     /// The HTTP client could not be made.
     #[error("the HTTP client could not be made")]
@@ -152,11 +148,7 @@ fn check_origin(text: &str, allow_http: bool) -> Result<Url, InvalidOrigin> {
     if url.cannot_be_a_base() || url.host().is_none() {
         return Err(InvalidOrigin::NotAUrl(text.to_owned()));
     }
-    if !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err(InvalidOrigin::ExtraParts(text.to_owned()));
     }
     let loopback = match url.host() {
@@ -175,10 +167,8 @@ fn check_origin(text: &str, allow_http: bool) -> Result<Url, InvalidOrigin> {
 /// Our own TLS settings, so that no process-wide default of rustls is needed or touched.
 fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
     let builder = || {
-        rustls::ClientConfig::builder_with_provider(Arc::new(
-            rustls::crypto::ring::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
     };
     let config = match builder()?.with_platform_verifier() {
         Ok(verified) => verified.with_no_client_auth(),
@@ -223,11 +213,7 @@ impl Transport {
         Instant::now() + self.inner.timeout
     }
 
-    pub(crate) async fn exchange(
-        &self,
-        request: Outgoing<'_>,
-        deadline: Instant,
-    ) -> Result<Incoming, Error> {
+    pub(crate) async fn exchange(&self, request: Outgoing<'_>, deadline: Instant) -> Result<Incoming, Error> {
         let path = request.path;
         match timeout_at(deadline, self.exchange_unbounded(request)).await {
             Ok(result) => result,
@@ -264,10 +250,7 @@ impl Transport {
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > request.max_answer {
-                return Err(Error::new(
-                    ErrorKind::AnswerTooLarge { limit: request.max_answer },
-                    path,
-                ));
+                return Err(Error::new(ErrorKind::AnswerTooLarge { limit: request.max_answer }, path));
             }
             body.extend_from_slice(&chunk);
         }
@@ -316,8 +299,7 @@ mod tests {
 
     #[test]
     fn a_path_prefix_of_the_base_url_is_kept() {
-        let transport =
-            Transport::builder().origin("http://127.0.0.1:1/stand-in/").build().unwrap();
+        let transport = Transport::builder().origin("http://127.0.0.1:1/stand-in/").build().unwrap();
         let url = transport.url("/cgi-bin/gettoken", &[("corpid", "ww 1&2")]);
         assert_eq!(url.as_str(), "http://127.0.0.1:1/stand-in/cgi-bin/gettoken?corpid=ww+1%262");
     }

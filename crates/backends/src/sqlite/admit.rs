@@ -27,8 +27,7 @@ pub(super) async fn admit(
     let repeats = known_repeats(connection, admissions).await?;
     let mut batch = Inserts::default();
     let mut decided = Decided { keys, repeats };
-    let accepted: Vec<Accepted> =
-        admissions.iter().map(|admission| decided.decide(admission, &mut batch)).collect();
+    let accepted: Vec<Accepted> = admissions.iter().map(|admission| decided.decide(admission, &mut batch)).collect();
     batch.insert(connection).await?;
     with_duplicate_checks(connection, accepted, &batch.born_leased, admissions).await
 }
@@ -51,11 +50,7 @@ impl Decided {
                     return Accepted::KeyReused;
                 }
                 Some((_, id, accepted_at, duplicate_of)) => {
-                    return Accepted::Replayed {
-                        id: *id,
-                        accepted_at: *accepted_at,
-                        duplicate_of: *duplicate_of,
-                    };
+                    return Accepted::Replayed { id: *id, accepted_at: *accepted_at, duplicate_of: *duplicate_of };
                 }
                 None => {}
             }
@@ -65,8 +60,7 @@ impl Decided {
             first.filter(|(_, until)| message.accepted_at < *until).map(|(id, _)| *id)
         });
         if let Some(idempotency) = &admission.idempotency {
-            let known =
-                (idempotency.hash.to_string(), message.id, message.accepted_at, duplicate_of);
+            let known = (idempotency.hash.to_string(), message.id, message.accepted_at, duplicate_of);
             self.keys.insert((caller.clone(), idempotency.key.clone()), known);
         }
         match duplicate_of {
@@ -92,9 +86,7 @@ async fn known_keys(
     let asked: Vec<Value> = admissions
         .iter()
         .filter_map(|a| {
-            a.idempotency
-                .as_ref()
-                .map(|i| json!([a.message.caller.as_str(), i.key, i.not_before.as_millis()]))
+            a.idempotency.as_ref().map(|i| json!([a.message.caller.as_str(), i.key, i.not_before.as_millis()]))
         })
         .collect();
     if asked.is_empty() {
@@ -108,8 +100,7 @@ async fn known_keys(
     let found = found.bind(Value::Array(asked).to_string()).fetch_all(connection).await?;
     let mut keys = HashMap::new();
     for row in found {
-        let duplicate_of =
-            row.try_get::<Option<String>, _>(5)?.map(|id| rows::message_id(&id)).transpose()?;
+        let duplicate_of = row.try_get::<Option<String>, _>(5)?.map(|id| rows::message_id(&id)).transpose()?;
         let known = (
             row.try_get(2)?,
             rows::message_id(row.try_get::<&str, _>(3)?)?,
@@ -127,9 +118,7 @@ async fn known_repeats(
 ) -> Result<HashMap<(String, String), (MessageId, Timestamp)>, sqlx::Error> {
     let asked: Vec<Value> = admissions
         .iter()
-        .filter_map(|a| {
-            a.dedupe.as_ref().map(|dedupe| json!([a.message.caller.as_str(), dedupe.key]))
-        })
+        .filter_map(|a| a.dedupe.as_ref().map(|dedupe| json!([a.message.caller.as_str(), dedupe.key])))
         .collect();
     if asked.is_empty() {
         return Ok(HashMap::new());
@@ -141,10 +130,7 @@ async fn known_repeats(
     let found = found.bind(Value::Array(asked).to_string()).fetch_all(connection).await?;
     let mut repeats = HashMap::new();
     for row in found {
-        let first = (
-            rows::message_id(row.try_get::<&str, _>(2)?)?,
-            Timestamp::from_millis(row.try_get(3)?),
-        );
+        let first = (rows::message_id(row.try_get::<&str, _>(2)?)?, Timestamp::from_millis(row.try_get(3)?));
         repeats.insert((row.try_get(0)?, row.try_get(1)?), first);
     }
     Ok(repeats)
@@ -167,8 +153,7 @@ impl Inserts {
         let message = &admission.message;
         let id = message.id.base32();
         let caller = message.caller.as_str();
-        let state =
-            if duplicate_of.is_some() { MessageState::Duplicate } else { MessageState::Accepted };
+        let state = if duplicate_of.is_some() { MessageState::Duplicate } else { MessageState::Accepted };
         let duplicate_of = duplicate_of.map(MessageId::base32);
         self.messages.push(json!([
             id,
@@ -189,14 +174,7 @@ impl Inserts {
         self.terms.extend(message.tags.iter().map(|tag| json!([format!("#{tag}"), id])));
         if let Some(idempotency) = &admission.idempotency {
             let hash = idempotency.hash.to_string();
-            self.keys.push(json!([
-                caller,
-                idempotency.key,
-                hash,
-                id,
-                message.accepted_at.as_millis(),
-                duplicate_of
-            ]));
+            self.keys.push(json!([caller, idempotency.key, hash, id, message.accepted_at.as_millis(), duplicate_of]));
         }
         if duplicate_of.is_some() {
             return;
@@ -275,9 +253,7 @@ async fn with_duplicate_checks(
         return Ok(accepted);
     }
     let since = admissions.iter().map(|a| a.message.accepted_at).min().unwrap_or(Timestamp::EPOCH);
-    let checks =
-        set_duplicate_checks(connection, born_leased, since.as_millis() - EQUAL_WITHIN_MILLIS)
-            .await?;
+    let checks = set_duplicate_checks(connection, born_leased, since.as_millis() - EQUAL_WITHIN_MILLIS).await?;
     for (admission, accepted) in admissions.iter().zip(&mut accepted) {
         let Accepted::New { leases } = accepted else { continue };
         for &i in &admission.born_leased {

@@ -22,28 +22,19 @@ struct StoredAllow {
 #[async_trait]
 impl Keys for SqliteLedger {
     async fn keys(&self) -> Result<Vec<ApiKeyRecord>, LedgerError> {
-        let found = sqlx::query("SELECT * FROM api_key ORDER BY created_at, prefix")
-            .fetch_all(&self.readers)
-            .await;
+        let found = sqlx::query("SELECT * FROM api_key ORDER BY created_at, prefix").fetch_all(&self.readers).await;
         let read = found.and_then(|found| found.iter().map(key).collect());
         read.map_err(|error| failed("read the API keys", error))
     }
 
     async fn put_key(&self, key: ApiKeyRecord) -> Result<(), LedgerError> {
         let AllowList { apps, robots, parties, tags } = key.grant.allow.clone();
-        let allow =
-            serde_json::to_string(&StoredAllow { apps, robots, parties, tags }).unwrap_or_default();
-        self.writer
-            .change("keep an API key", move |connection| Box::pin(put(connection, key, allow)))
-            .await
+        let allow = serde_json::to_string(&StoredAllow { apps, robots, parties, tags }).unwrap_or_default();
+        self.writer.change("keep an API key", move |connection| Box::pin(put(connection, key, allow))).await
     }
 }
 
-async fn put(
-    connection: &mut sqlx::SqliteConnection,
-    key: ApiKeyRecord,
-    allow: String,
-) -> Result<(), sqlx::Error> {
+async fn put(connection: &mut sqlx::SqliteConnection, key: ApiKeyRecord, allow: String) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT OR REPLACE INTO api_key (hash, prefix, caller, scopes, allow, created_at, expires_at, revoked_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(&key.hash)
         .bind(&key.prefix)
@@ -60,18 +51,13 @@ async fn put(
 }
 
 fn key(row: &SqliteRow) -> Result<ApiKeyRecord, sqlx::Error> {
-    let allow: StoredAllow = serde_json::from_str(row.try_get("allow")?)
-        .map_err(|_| rows::corrupt("an API key's allow-list"))?;
+    let allow: StoredAllow =
+        serde_json::from_str(row.try_get("allow")?).map_err(|_| rows::corrupt("an API key's allow-list"))?;
     let scopes: &str = row.try_get("scopes")?;
     let grant = Grant {
         caller: CallerId::new(row.try_get::<String, _>("caller")?),
         scopes: scopes.parse().map_err(|_| rows::corrupt("an API key's scopes"))?,
-        allow: AllowList {
-            apps: allow.apps,
-            robots: allow.robots,
-            parties: allow.parties,
-            tags: allow.tags,
-        },
+        allow: AllowList { apps: allow.apps, robots: allow.robots, parties: allow.parties, tags: allow.tags },
     };
     Ok(ApiKeyRecord {
         prefix: row.try_get("prefix")?,

@@ -5,8 +5,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
-    Content, DeliveryId, Lane, MessageId, MessageState, Outcome, Priority, Reason, RecipientState,
-    Standing, Timestamp,
+    Content, DeliveryId, Lane, MessageId, MessageState, Outcome, Priority, Reason, RecipientState, Standing, Timestamp,
 };
 use pipeline::claim_order;
 use pipeline::ports::{Claim, Claimed, Lease, LedgerError, Queue, Settled, Settlement};
@@ -22,10 +21,7 @@ const WAITING: i64 = RecipientState::Waiting as i64;
 const LEASED: i64 = RecipientState::Sending as i64;
 
 /// Claims what is due on a lane. Reads first: a lane on which nothing is due costs no write.
-pub(super) async fn claim(
-    connection: &mut SqliteConnection,
-    claim: &Claim,
-) -> Result<Vec<Claimed>, sqlx::Error> {
+pub(super) async fn claim(connection: &mut SqliteConnection, claim: &Claim) -> Result<Vec<Claimed>, sqlx::Error> {
     let mut ids = Vec::new();
     for priority in claim_order(claim.lowest_first) {
         if ids.len() < claim.limit {
@@ -73,11 +69,8 @@ async fn due(
 fn claimed(row: &SqliteRow) -> Result<Claimed, sqlx::Error> {
     let delivery = rows::delivery(row)?;
     let standing = standing(row)?;
-    let lease = Lease {
-        delivery: delivery.id,
-        fence: row.try_get("fence")?,
-        duplicate_check: standing.duplicate_check,
-    };
+    let lease =
+        Lease { delivery: delivery.id, fence: row.try_get("fence")?, duplicate_check: standing.duplicate_check };
     Ok(Claimed {
         lease,
         standing,
@@ -94,9 +87,7 @@ pub(super) fn standing(row: &SqliteRow) -> Result<Standing, sqlx::Error> {
         attempts: row.try_get("attempts")?,
         tries: row.try_get("tries")?,
         uncertain_since: rows::maybe_time(row, "uncertain_since")?,
-        duplicate_check: row
-            .try_get::<Option<i64>, _>("duplicate_check")?
-            .is_some_and(|check| check != 0),
+        duplicate_check: row.try_get::<Option<i64>, _>("duplicate_check")?.is_some_and(|check| check != 0),
     })
 }
 
@@ -172,16 +163,13 @@ fn change(settlement: &Settlement) -> Value {
     }
 }
 
-async fn insert_attempts(
-    connection: &mut SqliteConnection,
-    kept: &[&Settlement],
-) -> Result<(), sqlx::Error> {
+async fn insert_attempts(connection: &mut SqliteConnection, kept: &[&Settlement]) -> Result<(), sqlx::Error> {
     let attempts: Vec<Value> = kept
         .iter()
         .filter_map(|settlement| {
             let attempt = settlement.attempt.as_ref()?;
-            let flags = if attempt.probe { rows::PROBE } else { 0 }
-                | if attempt.redelivery { rows::REDELIVERY } else { 0 };
+            let flags =
+                if attempt.probe { rows::PROBE } else { 0 } | if attempt.redelivery { rows::REDELIVERY } else { 0 };
             Some(json!([
                 settlement.lease.delivery.attempt(attempt.number).base32(),
                 attempt.started_at.as_millis(),
@@ -206,10 +194,7 @@ async fn insert_attempts(
     Ok(())
 }
 
-async fn insert_refusals(
-    connection: &mut SqliteConnection,
-    kept: &[&Settlement],
-) -> Result<(), sqlx::Error> {
+async fn insert_refusals(connection: &mut SqliteConnection, kept: &[&Settlement]) -> Result<(), sqlx::Error> {
     let refusals: Vec<Value> = kept
         .iter()
         .flat_map(|settlement| {
@@ -238,10 +223,7 @@ async fn insert_refusals(
 }
 
 /// Writes the state of messages whose last delivery was settled.
-async fn finish_messages(
-    connection: &mut SqliteConnection,
-    kept: &[&Settlement],
-) -> Result<(), sqlx::Error> {
+async fn finish_messages(connection: &mut SqliteConnection, kept: &[&Settlement]) -> Result<(), sqlx::Error> {
     let mut states: Vec<(MessageId, MessageState)> = Vec::new();
     let mut shared: HashSet<MessageId> = HashSet::new();
     for settlement in kept {
@@ -290,34 +272,27 @@ pub(super) async fn write_states(
     let stored = |state: MessageState| {
         if state.is_final() { state as u8 } else { MessageState::Accepted as u8 }
     };
-    let changes: Vec<Value> =
-        states.iter().map(|(id, state)| json!([id.base32(), stored(*state)])).collect();
-    sqlx::query("UPDATE message SET state = new.value ->> 1 FROM json_each(?) AS new WHERE message.id = new.value ->> 0")
-        .bind(Value::Array(changes).to_string())
-        .execute(connection)
-        .await?;
+    let changes: Vec<Value> = states.iter().map(|(id, state)| json!([id.base32(), stored(*state)])).collect();
+    sqlx::query(
+        "UPDATE message SET state = new.value ->> 1 FROM json_each(?) AS new WHERE message.id = new.value ->> 0",
+    )
+    .bind(Value::Array(changes).to_string())
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
 /// Ends every lease: nobody holds them any more. The calls may have been made, so each is recorded as an attempt
 /// without an answer, which also counts against the lane's quota from now on.
-pub(super) async fn void_leases(
-    connection: &mut SqliteConnection,
-    now: Timestamp,
-) -> Result<usize, sqlx::Error> {
-    let leased = sqlx::query(
-        "SELECT id, lane, attempts, last_attempt_at, uncertain_since FROM delivery WHERE state = 1",
-    );
+pub(super) async fn void_leases(connection: &mut SqliteConnection, now: Timestamp) -> Result<usize, sqlx::Error> {
+    let leased =
+        sqlx::query("SELECT id, lane, attempts, last_attempt_at, uncertain_since FROM delivery WHERE state = 1");
     let leased = leased.fetch_all(&mut *connection).await?;
     let interrupted = Reason::new("interrupted", "the gateway ended before the answer came");
     for row in &leased {
         let id = rows::delivery_id(row.try_get("id")?)?;
         let number = row.try_get::<u16, _>("attempts")?.saturating_add(1);
-        let flags = if row.try_get::<Option<i64>, _>("uncertain_since")?.is_some() {
-            rows::REDELIVERY
-        } else {
-            0
-        };
+        let flags = if row.try_get::<Option<i64>, _>("uncertain_since")?.is_some() { rows::REDELIVERY } else { 0 };
         sqlx::query("INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane) VALUES (?, ?, ?, 'uncertain', ?, ?, ?)")
             .bind(id.attempt(number).base32())
             .bind(row.try_get::<Option<i64>, _>("last_attempt_at")?.unwrap_or(now.as_millis()))
@@ -348,9 +323,7 @@ impl Queue for SqliteLedger {
     }
 
     async fn release(&self, now: Timestamp) -> Result<usize, LedgerError> {
-        self.writer
-            .change("give leases back", move |connection| Box::pin(void_leases(connection, now)))
-            .await
+        self.writer.change("give leases back", move |connection| Box::pin(void_leases(connection, now))).await
     }
 
     async fn waiting_lanes(&self) -> Result<Vec<(Lane, Timestamp)>, LedgerError> {
@@ -366,16 +339,9 @@ impl Queue for SqliteLedger {
                  UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND delivery.lane = waiting.lane AND priority = 2))
              FROM waiting WHERE lane IS NOT NULL",
         );
-        let found =
-            found.fetch_all(&self.readers).await.map_err(|e| failed("find waiting lanes", e))?;
-        let lane = |row: &SqliteRow| {
-            Ok((Lane::from_stored(row.try_get(0)?), Timestamp::from_millis(row.try_get(1)?)))
-        };
-        found
-            .iter()
-            .map(lane)
-            .collect::<Result<_, sqlx::Error>>()
-            .map_err(|e| failed("find waiting lanes", e))
+        let found = found.fetch_all(&self.readers).await.map_err(|e| failed("find waiting lanes", e))?;
+        let lane = |row: &SqliteRow| Ok((Lane::from_stored(row.try_get(0)?), Timestamp::from_millis(row.try_get(1)?)));
+        found.iter().map(lane).collect::<Result<_, sqlx::Error>>().map_err(|e| failed("find waiting lanes", e))
     }
 
     async fn next_due(&self, lane: &Lane) -> Result<Option<Timestamp>, LedgerError> {
@@ -392,29 +358,20 @@ impl Queue for SqliteLedger {
         Ok(found.map(Timestamp::from_millis))
     }
 
-    async fn recent_calls(
-        &self,
-        lane: &Lane,
-        since: Timestamp,
-    ) -> Result<Vec<Timestamp>, LedgerError> {
-        let found: Vec<i64> = sqlx::query_scalar(
-            "SELECT ended_at FROM attempt WHERE lane = ? AND ended_at >= ? ORDER BY ended_at",
-        )
-        .bind(lane.as_str())
-        .bind(since.as_millis())
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|e| failed("read recent calls", e))?;
+    async fn recent_calls(&self, lane: &Lane, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError> {
+        let found: Vec<i64> =
+            sqlx::query_scalar("SELECT ended_at FROM attempt WHERE lane = ? AND ended_at >= ? ORDER BY ended_at")
+                .bind(lane.as_str())
+                .bind(since.as_millis())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(|e| failed("read recent calls", e))?;
         Ok(found.into_iter().map(Timestamp::from_millis).collect())
     }
 
     async fn expire_overdue(&self, now: Timestamp, limit: usize) -> Result<usize, LedgerError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.writer
-            .change("settle what expired", move |connection| {
-                Box::pin(expire(connection, now, limit))
-            })
-            .await
+        self.writer.change("settle what expired", move |connection| Box::pin(expire(connection, now, limit))).await
     }
 
     async fn forget_expired_keys(
@@ -443,19 +400,17 @@ async fn forget_keys(
         .bind(limit)
         .execute(&mut *connection)
         .await?;
-    let repeats = sqlx::query("DELETE FROM dedupe WHERE (caller, key) IN (SELECT caller, key FROM dedupe WHERE until <= ? LIMIT ?)")
-        .bind(now.as_millis())
-        .bind(limit)
-        .execute(connection)
-        .await?;
+    let repeats = sqlx::query(
+        "DELETE FROM dedupe WHERE (caller, key) IN (SELECT caller, key FROM dedupe WHERE until <= ? LIMIT ?)",
+    )
+    .bind(now.as_millis())
+    .bind(limit)
+    .execute(connection)
+    .await?;
     Ok(usize::try_from(keys.rows_affected() + repeats.rows_affected()).unwrap_or(usize::MAX))
 }
 
-async fn expire(
-    connection: &mut SqliteConnection,
-    now: Timestamp,
-    limit: i64,
-) -> Result<usize, sqlx::Error> {
+async fn expire(connection: &mut SqliteConnection, now: Timestamp, limit: i64) -> Result<usize, sqlx::Error> {
     let reason = Reason::new("expired", "its time passed before it could be sent");
     let expired: Vec<String> = sqlx::query_scalar(
         "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, reason = ?3, settled_at = ?4
@@ -478,10 +433,8 @@ pub(super) async fn refresh_messages(
     connection: &mut SqliteConnection,
     deliveries: &[String],
 ) -> Result<(), sqlx::Error> {
-    let messages: HashSet<MessageId> = deliveries
-        .iter()
-        .map(|id| rows::delivery_id(id).map(DeliveryId::message))
-        .collect::<Result<_, _>>()?;
+    let messages: HashSet<MessageId> =
+        deliveries.iter().map(|id| rows::delivery_id(id).map(DeliveryId::message)).collect::<Result<_, _>>()?;
     let mut states = Vec::with_capacity(messages.len());
     for message in messages {
         states.push((message, derived_state(connection, message).await?));

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use domain::{
-    CallerId, DeliveryId, MessageId, MessageState, Reason, Recipient, RecipientState, Timestamp,
-};
+use domain::{CallerId, DeliveryId, MessageId, MessageState, Reason, Recipient, RecipientState, Timestamp};
 use pipeline::ports::{
-    CancelAnswer, DeliveryRecord, LedgerError, MessageFilter, MessageRecord, MessageSummary,
-    PendingRecall, Records, RetryAnswer,
+    CancelAnswer, DeliveryRecord, LedgerError, MessageFilter, MessageRecord, MessageSummary, PendingRecall, Records,
+    RetryAnswer,
 };
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -17,17 +15,12 @@ use super::queue::{derived_state, failed, refresh_messages, standing, write_stat
 use super::{SqliteLedger, rows};
 
 /// Whether a message exists, and is this caller's.
-async fn owned(
-    connection: &mut SqliteConnection,
-    id: MessageId,
-    caller: Option<&str>,
-) -> Result<bool, sqlx::Error> {
-    let found: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM message WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)")
-            .bind(id.base32())
-            .bind(caller)
-            .fetch_optional(connection)
-            .await?;
+async fn owned(connection: &mut SqliteConnection, id: MessageId, caller: Option<&str>) -> Result<bool, sqlx::Error> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM message WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)")
+        .bind(id.base32())
+        .bind(caller)
+        .fetch_optional(connection)
+        .await?;
     Ok(found.is_some())
 }
 
@@ -53,10 +46,8 @@ async fn read(
     }
     let found = sqlx::query("SELECT * FROM recipient WHERE delivery_id BETWEEN ? AND ?");
     for row in found.bind(first.base32()).bind(last.base32()).fetch_all(&mut *connection).await? {
-        let recipient: Recipient = row
-            .try_get::<&str, _>("recipient")?
-            .parse()
-            .map_err(|_| rows::corrupt("a recipient"))?;
+        let recipient: Recipient =
+            row.try_get::<&str, _>("recipient")?.parse().map_err(|_| rows::corrupt("a recipient"))?;
         let exception = (
             recipient,
             rows::recipient_state(row.try_get("state")?)?,
@@ -75,10 +66,8 @@ async fn read(
         }
     }
     let deliveries: Vec<DeliveryRecord> = deliveries.into_values().collect();
-    let tried =
-        deliveries.iter().any(|d| d.standing.attempts > 0 || d.state != RecipientState::Waiting);
-    let state =
-        if stored == MessageState::Accepted && tried { MessageState::Sending } else { stored };
+    let tried = deliveries.iter().any(|d| d.standing.attempts > 0 || d.state != RecipientState::Waiting);
+    let state = if stored == MessageState::Accepted && tried { MessageState::Sending } else { stored };
     Ok(Some(MessageRecord { message, state, deliveries }))
 }
 
@@ -101,10 +90,7 @@ const TRIED: &str = "EXISTS (SELECT 1 FROM delivery WHERE delivery.id > m.id
     AND delivery.id < COALESCE((SELECT MIN(id) FROM message WHERE id > m.id), 'Z')
     AND (delivery.attempts > 0 OR delivery.state <> 0))";
 
-async fn list(
-    connection: &mut SqliteConnection,
-    filter: &MessageFilter,
-) -> Result<Vec<MessageSummary>, sqlx::Error> {
+async fn list(connection: &mut SqliteConnection, filter: &MessageFilter) -> Result<Vec<MessageSummary>, sqlx::Error> {
     let mut query = sqlx::QueryBuilder::new("SELECT m.*, ");
     query.push(TRIED).push(" AS tried FROM message AS m WHERE 1");
     if let Some(caller) = &filter.caller {
@@ -119,15 +105,9 @@ async fn list(
             _ => {}
         }
     }
-    let terms = [
-        filter.recipient.as_ref().map(ToString::to_string),
-        filter.tag.as_ref().map(|tag| format!("#{tag}")),
-    ];
+    let terms = [filter.recipient.as_ref().map(ToString::to_string), filter.tag.as_ref().map(|tag| format!("#{tag}"))];
     for term in terms.into_iter().flatten() {
-        query
-            .push(" AND m.id IN (SELECT message_id FROM term WHERE term = ")
-            .push_bind(term)
-            .push(")");
+        query.push(" AND m.id IN (SELECT message_id FROM term WHERE term = ").push_bind(term).push(")");
     }
     if let Some(since) = filter.since {
         query.push(" AND m.accepted_at >= ").push_bind(since.as_millis());
@@ -135,15 +115,12 @@ async fn list(
     if let Some(before) = filter.before {
         query.push(" AND m.id < ").push_bind(before.base32());
     }
-    query
-        .push(" ORDER BY m.id DESC LIMIT ")
-        .push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
+    query.push(" ORDER BY m.id DESC LIMIT ").push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
     let found = query.build().fetch_all(connection).await?;
     let summary = |row: &SqliteRow| {
         let stored = rows::message_state(row.try_get("state")?)?;
         let tried = row.try_get::<i64, _>("tried")? != 0;
-        let state =
-            if stored == MessageState::Accepted && tried { MessageState::Sending } else { stored };
+        let state = if stored == MessageState::Accepted && tried { MessageState::Sending } else { stored };
         Ok(MessageSummary { message: rows::message(row)?, state })
     };
     found.iter().map(summary).collect()
@@ -243,27 +220,19 @@ async fn split_off_refused(
     now: Timestamp,
     give_up_at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let refused: Vec<&Recipient> =
-        from.exceptions.iter().map(|(recipient, ..)| recipient).collect();
-    let (again, reached): (Vec<_>, Vec<_>) = from
-        .delivery
-        .recipients
-        .iter()
-        .cloned()
-        .partition(|recipient| refused.contains(&recipient));
+    let refused: Vec<&Recipient> = from.exceptions.iter().map(|(recipient, ..)| recipient).collect();
+    let (again, reached): (Vec<_>, Vec<_>) =
+        from.delivery.recipients.iter().cloned().partition(|recipient| refused.contains(&recipient));
     let (again, reached) = (domain::RecipientSet::new(again), domain::RecipientSet::new(reached));
     let id = record.message.id;
     let (first, last) = id.delivery_range();
-    let newest: String =
-        sqlx::query_scalar("SELECT MAX(id) FROM delivery WHERE id BETWEEN ? AND ?")
-            .bind(first.base32())
-            .bind(last.base32())
-            .fetch_one(&mut *connection)
-            .await?;
-    let position = rows::delivery_id(&newest)?
-        .position()
-        .checked_add(1)
-        .ok_or_else(|| rows::corrupt("too many deliveries"))?;
+    let newest: String = sqlx::query_scalar("SELECT MAX(id) FROM delivery WHERE id BETWEEN ? AND ?")
+        .bind(first.base32())
+        .bind(last.base32())
+        .fetch_one(&mut *connection)
+        .await?;
+    let position =
+        rows::delivery_id(&newest)?.position().checked_add(1).ok_or_else(|| rows::corrupt("too many deliveries"))?;
     sqlx::query(
         "INSERT INTO delivery (id, lane, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash)
          SELECT ?1, lane, ?2, 0, priority, ?3, NULL, ?4, 0, random() FROM delivery WHERE id = ?5",
@@ -331,22 +300,20 @@ async fn recall_ended(
     reason: Option<Reason>,
 ) -> Result<(), sqlx::Error> {
     let id = delivery.base32();
-    sqlx::query("UPDATE delivery SET recall = 0, state = COALESCE(?, state), reason = COALESCE(?, reason) WHERE id = ?")
-        .bind(state.map(|state| state as i64))
-        .bind(rows::reason_to_stored(reason.as_ref()))
-        .bind(&id)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "UPDATE delivery SET recall = 0, state = COALESCE(?, state), reason = COALESCE(?, reason) WHERE id = ?",
+    )
+    .bind(state.map(|state| state as i64))
+    .bind(rows::reason_to_stored(reason.as_ref()))
+    .bind(&id)
+    .execute(&mut *connection)
+    .await?;
     refresh_messages(connection, &[id]).await
 }
 
 #[async_trait]
 impl Records for SqliteLedger {
-    async fn message(
-        &self,
-        id: MessageId,
-        caller: Option<&CallerId>,
-    ) -> Result<Option<MessageRecord>, LedgerError> {
+    async fn message(&self, id: MessageId, caller: Option<&CallerId>) -> Result<Option<MessageRecord>, LedgerError> {
         let reading = async {
             // One transaction, so that message, deliveries and attempts are of one moment.
             let mut transaction = self.readers.begin().await?;
@@ -389,19 +356,12 @@ impl Records for SqliteLedger {
         let caller = caller.map(|caller| caller.as_str().to_owned());
         self.writer
             .change("requeue a message", move |connection| {
-                Box::pin(
-                    async move { retry(connection, id, caller.as_deref(), now, give_up_at).await },
-                )
+                Box::pin(async move { retry(connection, id, caller.as_deref(), now, give_up_at).await })
             })
             .await
     }
 
-    async fn want_recall(
-        &self,
-        id: MessageId,
-        caller: Option<&CallerId>,
-        now: Timestamp,
-    ) -> Result<bool, LedgerError> {
+    async fn want_recall(&self, id: MessageId, caller: Option<&CallerId>, now: Timestamp) -> Result<bool, LedgerError> {
         let caller = caller.map(|caller| caller.as_str().to_owned());
         self.writer
             .change("mark a message as wanted back", move |connection| {
@@ -410,11 +370,7 @@ impl Records for SqliteLedger {
             .await
     }
 
-    async fn pending_recalls(
-        &self,
-        of: Option<MessageId>,
-        limit: usize,
-    ) -> Result<Vec<PendingRecall>, LedgerError> {
+    async fn pending_recalls(&self, of: Option<MessageId>, limit: usize) -> Result<Vec<PendingRecall>, LedgerError> {
         let range = of.map(MessageId::delivery_range);
         let found = sqlx::query(
             "SELECT id, lane, handle, unconfirmed, settled_at FROM delivery

@@ -1,9 +1,8 @@
 //! Rows ↔ values: the ledger's own formats, and what is wrong with a row that cannot be read.
 
 use domain::{
-    AttemptId, AttemptRecord, CallerId, Content, ContentKind, Delivery, DeliveryId, Lane, Mention,
-    Message, MessageId, MessageState, Options, Priority, Reason, RecipientSet, RecipientState,
-    RequestHash, Timestamp,
+    AttemptId, AttemptRecord, CallerId, Content, ContentKind, Delivery, DeliveryId, Lane, Mention, Message, MessageId,
+    MessageState, Options, Priority, Reason, RecipientSet, RecipientState, RequestHash, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
@@ -62,23 +61,13 @@ pub(super) fn options_to_stored(options: &Options) -> Option<String> {
         return None;
     }
     let Mention { users, mobiles, all } = options.mention.clone();
-    let stored = StoredOptions {
-        safe: options.safe,
-        mention_users: users,
-        mention_mobiles: mobiles,
-        mention_all: all,
-    };
+    let stored = StoredOptions { safe: options.safe, mention_users: users, mention_mobiles: mobiles, mention_all: all };
     serde_json::to_string(&stored).ok()
 }
 
 pub(super) fn options_from_stored(stored: Option<&str>) -> Options {
-    let stored: StoredOptions =
-        stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let mention = Mention {
-        users: stored.mention_users,
-        mobiles: stored.mention_mobiles,
-        all: stored.mention_all,
-    };
+    let stored: StoredOptions = stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let mention = Mention { users: stored.mention_users, mobiles: stored.mention_mobiles, all: stored.mention_all };
     Options { safe: stored.safe, mention }
 }
 
@@ -124,8 +113,8 @@ pub(super) fn message(row: &SqliteRow) -> Result<Message, sqlx::Error> {
 }
 
 pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
-    let recipients = RecipientSet::from_stored(row.try_get("recipients")?)
-        .map_err(|error| corrupt(error.to_string()))?;
+    let recipients =
+        RecipientSet::from_stored(row.try_get("recipients")?).map_err(|error| corrupt(error.to_string()))?;
     // Only the first 64 bits are kept: enough to tell whether a rendering has changed.
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&row.try_get::<i64, _>("request_hash")?.to_be_bytes());
@@ -145,8 +134,7 @@ pub(super) const PROBE: i64 = 1;
 pub(super) const REDELIVERY: i64 = 2;
 
 pub(super) fn attempt(row: &SqliteRow) -> Result<(AttemptId, AttemptRecord), sqlx::Error> {
-    let id =
-        AttemptId::from_base32(row.try_get("id")?).map_err(|error| corrupt(error.to_string()))?;
+    let id = AttemptId::from_base32(row.try_get("id")?).map_err(|error| corrupt(error.to_string()))?;
     let flags: i64 = row.try_get("flags")?;
     let record = AttemptRecord {
         number: id.number(),

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use pipeline::ports::{
-    Accepted, Admission, Claim, Claimed, LedgerError, LedgerErrorKind, Settled, Settlement,
-};
+use pipeline::ports::{Accepted, Admission, Claim, Claimed, LedgerError, LedgerErrorKind, Settled, Settlement};
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
@@ -22,9 +20,7 @@ const TOGETHER: usize = 1024;
 
 type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
 type Change = Box<
-    dyn for<'c> FnOnce(
-            &'c mut SqliteConnection,
-        ) -> BoxFuture<'c, Result<Box<dyn FnOnce() + Send>, sqlx::Error>>
+    dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Box<dyn FnOnce() + Send>, sqlx::Error>>
         + Send
         + Sync,
 >;
@@ -49,10 +45,7 @@ impl Writer {
         Self { verbs }
     }
 
-    pub(super) async fn accept(
-        &self,
-        admissions: Vec<Admission>,
-    ) -> Result<Vec<Accepted>, LedgerError> {
+    pub(super) async fn accept(&self, admissions: Vec<Admission>) -> Result<Vec<Accepted>, LedgerError> {
         self.ask("accept a message", |reply| Verb::Accept(admissions, reply)).await
     }
 
@@ -82,21 +75,14 @@ impl Writer {
                 Ok(deliver)
             })
         });
-        self.verbs
-            .send(Verb::Change(operation, change, failed))
-            .await
-            .map_err(|_| stopped(operation))?;
+        self.verbs.send(Verb::Change(operation, change, failed)).await.map_err(|_| stopped(operation))?;
         match answer.await {
             Ok(result) => Ok(result),
             Err(_) => Err(failure.await.unwrap_or_else(|_| stopped(operation))),
         }
     }
 
-    async fn ask<T>(
-        &self,
-        operation: &'static str,
-        verb: impl FnOnce(Reply<T>) -> Verb,
-    ) -> Result<T, LedgerError> {
+    async fn ask<T>(&self, operation: &'static str, verb: impl FnOnce(Reply<T>) -> Verb) -> Result<T, LedgerError> {
         let (reply, answer) = oneshot::channel();
         self.verbs.send(verb(reply)).await.map_err(|_| stopped(operation))?;
         answer.await.unwrap_or_else(|_| Err(stopped(operation)))
@@ -150,17 +136,14 @@ impl Batch {
                     batch.settles.push(reply);
                 }
                 Verb::Claim(claim, reply) => batch.claims.push((claim, reply)),
-                Verb::Change(operation, change, failed) => {
-                    batch.changes.push((operation, change, failed))
-                }
+                Verb::Change(operation, change, failed) => batch.changes.push((operation, change, failed)),
             }
         }
         batch
     }
 
     async fn commit(mut self, connection: &mut SqliteConnection) {
-        let changes =
-            self.changes.drain(..).map(|(operation, change, failed)| ((operation, failed), change));
+        let changes = self.changes.drain(..).map(|(operation, change, failed)| ((operation, failed), change));
         let (waiting_changes, changes): (Vec<_>, Vec<_>) = changes.unzip();
         match self.transact(connection, changes).await {
             Ok(results) => self.tell(results),
@@ -170,9 +153,7 @@ impl Batch {
                     let _caller_left = failed.send(ledger_error(operation, &error));
                 }
                 // One that can never be stored must not fail the others.
-                if is_about_one(&error)
-                    && self.accepts.len() + self.settles.len() + self.claims.len() > 1
-                {
+                if is_about_one(&error) && self.accepts.len() + self.settles.len() + self.claims.len() > 1 {
                     self.commit_one_by_one(connection).await;
                 } else {
                     self.fail(&error);
@@ -181,11 +162,7 @@ impl Batch {
         }
     }
 
-    async fn transact(
-        &self,
-        connection: &mut SqliteConnection,
-        changes: Vec<Change>,
-    ) -> Result<Results, sqlx::Error> {
+    async fn transact(&self, connection: &mut SqliteConnection, changes: Vec<Change>) -> Result<Results, sqlx::Error> {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         let settled = queue::settle(&mut transaction, &self.settlements).await?;
         let accepted = admit::admit(&mut transaction, &self.admissions).await?;
@@ -222,18 +199,14 @@ impl Batch {
         let mut admissions = self.admissions.into_iter();
         for (count, reply) in self.accepts {
             let admissions = admissions.by_ref().take(count).collect();
-            Box::pin(
-                Self::sort(std::iter::once(Verb::Accept(admissions, reply))).commit(connection),
-            )
-            .await;
+            Box::pin(Self::sort(std::iter::once(Verb::Accept(admissions, reply))).commit(connection)).await;
         }
         for (settlement, reply) in self.settlements.into_iter().zip(self.settles) {
             let verb = Verb::Settle(Box::new(settlement), reply);
             Box::pin(Self::sort(std::iter::once(verb)).commit(connection)).await;
         }
         for (claim, reply) in self.claims {
-            Box::pin(Self::sort(std::iter::once(Verb::Claim(claim, reply))).commit(connection))
-                .await;
+            Box::pin(Self::sort(std::iter::once(Verb::Claim(claim, reply))).commit(connection)).await;
         }
     }
 
@@ -254,9 +227,7 @@ impl Batch {
 fn is_about_one(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {
-            error.is_unique_violation()
-                || error.is_check_violation()
-                || error.is_foreign_key_violation()
+            error.is_unique_violation() || error.is_check_violation() || error.is_foreign_key_violation()
         }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => true,
         _ => false,
@@ -266,9 +237,7 @@ fn is_about_one(error: &sqlx::Error) -> bool {
 pub(super) fn ledger_error(operation: &'static str, error: &Arc<sqlx::Error>) -> LedgerError {
     // SQLITE_FULL (13), SQLITE_CORRUPT (11), SQLITE_NOTADB (26): the low byte of the extended code.
     let code = match &**error {
-        sqlx::Error::Database(error) => {
-            error.code().and_then(|code| code.parse::<i64>().ok()).map(|code| code & 0xff)
-        }
+        sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).map(|code| code & 0xff),
         _ => None,
     };
     let kind = match code {

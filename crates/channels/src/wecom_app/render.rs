@@ -16,30 +16,21 @@ pub(super) fn render(
     recipients: &RecipientSet,
     duplicate_check: Option<Duration>,
 ) -> Result<Bytes, Vec<Violation>> {
-    let check = duplicate_check.map(|interval| DuplicateCheck {
-        interval: u32::try_from(interval.as_secs()).unwrap_or(u32::MAX),
-    });
-    let message = addressed(recipients)
-        .agent(agent)
-        .content(typed(content)?)
-        .safe(options.safe)
-        .duplicate_check(check);
+    let check = duplicate_check
+        .map(|interval| DuplicateCheck { interval: u32::try_from(interval.as_secs()).unwrap_or(u32::MAX) });
+    let message = addressed(recipients).agent(agent).content(typed(content)?).safe(options.safe).duplicate_check(check);
     violations(message.check())?;
     let body = serde_json::to_vec(&message);
-    body.map(Bytes::from)
-        .map_err(|error| vec![Violation::new("invalid", content.kind().name(), error.to_string())])
+    body.map(Bytes::from).map_err(|error| vec![Violation::new("invalid", content.kind().name(), error.to_string())])
 }
 
 fn addressed(recipients: &RecipientSet) -> SendMessage {
-    let pick = |pick: fn(&Recipient) -> Option<&String>| {
-        recipients.iter().filter_map(pick).collect::<Vec<_>>()
-    };
+    let pick = |pick: fn(&Recipient) -> Option<&String>| recipients.iter().filter_map(pick).collect::<Vec<_>>();
     if recipients.iter().any(|recipient| matches!(recipient, Recipient::All)) {
         return SendMessage::to_all();
     }
     let users = pick(|recipient| if let Recipient::User(id) = recipient { Some(id) } else { None });
-    let parties =
-        pick(|recipient| if let Recipient::Party(id) = recipient { Some(id) } else { None });
+    let parties = pick(|recipient| if let Recipient::Party(id) = recipient { Some(id) } else { None });
     let tags = pick(|recipient| if let Recipient::Tag(id) = recipient { Some(id) } else { None });
     SendMessage::to_users(users).and_parties(parties).and_tags(tags)
 }

@@ -15,11 +15,7 @@ pub(super) fn render(content: &Content, options: &Options) -> Result<Bytes, Vec<
     }
     let message = RobotMessage::new(typed(content)?);
     let mention = &options.mention;
-    let mentions = Mentions {
-        users: mention.users.clone(),
-        mobiles: mention.mobiles.clone(),
-        all: mention.all,
-    };
+    let mentions = Mentions { users: mention.users.clone(), mobiles: mention.mobiles.clone(), all: mention.all };
     if !message.takes(&mentions) {
         let message = format!("cannot be carried by {}", content.kind());
         let hint = "a text mentions anybody; markdown mentions members by userid only; other kinds mention nobody";
@@ -28,8 +24,7 @@ pub(super) fn render(content: &Content, options: &Options) -> Result<Bytes, Vec<
     let message = message.mention(mentions);
     violations(message.check())?;
     let body = serde_json::to_vec(&message);
-    body.map(Bytes::from)
-        .map_err(|error| vec![Violation::new("invalid", content.kind().name(), error.to_string())])
+    body.map(Bytes::from).map_err(|error| vec![Violation::new("invalid", content.kind().name(), error.to_string())])
 }
 
 fn typed(content: &Content) -> Result<RobotContent, Vec<Violation>> {
@@ -42,10 +37,7 @@ fn typed(content: &Content) -> Result<RobotContent, Vec<Violation>> {
         ContentKind::File => RobotContent::File(read(content)?),
         ContentKind::Voice => RobotContent::Voice(read(content)?),
         ContentKind::TemplateCard => RobotContent::TemplateCard(read(content)?),
-        kind @ (ContentKind::Video
-        | ContentKind::TextCard
-        | ContentKind::MpNews
-        | ContentKind::MiniprogramNotice) => {
+        kind @ (ContentKind::Video | ContentKind::TextCard | ContentKind::MpNews | ContentKind::MiniprogramNotice) => {
             return unsupported(
                 kind,
                 "a robot",

@@ -24,13 +24,7 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) 
         Look::Send { channel, body, protected } => {
             let attempt = call(&shared, channel, body.clone(), &claimed).await;
             let ended_at = shared.clock.now();
-            AttemptEnded {
-                lane: &desk.lane,
-                attempt: &attempt,
-                took: ended_at.since(now),
-                now: ended_at,
-            }
-            .emit();
+            AttemptEnded { lane: &desk.lane, attempt: &attempt, took: ended_at.since(now), now: ended_at }.emit();
             if let Some(state) = slot.answered(&attempt, ended_at) {
                 LaneChanged { lane: &desk.lane, state, attempt: &attempt }.emit();
             }
@@ -40,11 +34,7 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) 
                 tries: claimed.standing.tries,
                 probe: slot.probe,
                 uncertain_since: claimed.standing.uncertain_since,
-                protected_for: if protected {
-                    channel.duplicate_check().map(|d| d - INTERVAL_MARGIN)
-                } else {
-                    None
-                },
+                protected_for: if protected { channel.duplicate_check().map(|d| d - INTERVAL_MARGIN) } else { None },
                 give_up_at: claimed.delivery.give_up_at,
                 expires_at: claimed.delivery.expires_at,
                 random: rand::random(),
@@ -52,17 +42,7 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) 
             let outcome = judge(attempt, &situation, &shared.config.retry);
             let again = matches!(outcome, Outcome::Again { .. });
             let frozen = again.then_some(body);
-            (
-                settlement(
-                    &claimed,
-                    Some(record),
-                    outcome,
-                    frozen,
-                    channel.quota().is_some(),
-                    ended_at,
-                ),
-                again,
-            )
+            (settlement(&claimed, Some(record), outcome, frozen, channel.quota().is_some(), ended_at), again)
         }
     };
     outcome::settle(&shared, settlement).await;
@@ -85,45 +65,31 @@ fn look<'a>(channel: Option<&'a dyn Channel>, claimed: &Claimed, now: Timestamp)
     let Claimed { delivery, standing, .. } = claimed;
     let Some(channel) = channel else {
         let text = format!("`{}` is no longer configured", delivery.lane);
-        let reason = Reason::new("not_configured", text)
-            .with_hint("configure it again and retry, or send anew by another one");
+        let reason =
+            Reason::new("not_configured", text).with_hint("configure it again and retry, or send anew by another one");
         return Look::Settle(Outcome::dead(reason));
     };
     if delivery.expires_at.is_some_and(|end| end <= now) {
         return Look::Settle(Outcome::expired());
     }
     let Some(content) = &claimed.content else {
-        let reason = Reason::new(
-            "unreadable",
-            "what is stored of this message cannot be read by this version",
-        );
-        return Look::Settle(Outcome::dead(
-            reason.with_hint("start the version that accepted it, or send it anew"),
-        ));
+        let reason = Reason::new("unreadable", "what is stored of this message cannot be read by this version");
+        return Look::Settle(Outcome::dead(reason.with_hint("start the version that accepted it, or send it anew")));
     };
     let body = match &claimed.frozen {
         Some(body) => body.clone(),
-        None => match channel.render(
-            content,
-            &claimed.options,
-            &delivery.recipients,
-            standing.duplicate_check,
-        ) {
+        None => match channel.render(content, &claimed.options, &delivery.recipients, standing.duplicate_check) {
             Ok(body) => body,
             Err(violations) => {
-                let text = violations
-                    .first()
-                    .map_or_else(String::new, |v| format!("`{}` {}", v.field, v.message));
+                let text = violations.first().map_or_else(String::new, |v| format!("`{}` {}", v.field, v.message));
                 return Look::Settle(Outcome::dead(Reason::new("cannot_render", text)));
             }
         },
     };
     // An earlier version may have rendered otherwise: then WeCom would not recognise the repeat.
-    let unchanged =
-        claimed.frozen.is_some() || request_hash(&body).short() == delivery.request_hash.short();
+    let unchanged = claimed.frozen.is_some() || request_hash(&body).short() == delivery.request_hash.short();
     let protected = standing.duplicate_check && channel.duplicate_check().is_some() && unchanged;
-    if let (Some(since), Some(interval), true) =
-        (standing.uncertain_since, channel.duplicate_check(), protected)
+    if let (Some(since), Some(interval), true) = (standing.uncertain_since, channel.duplicate_check(), protected)
         && now + INTERVAL_MARGIN >= since + interval
     {
         let text = "an earlier call was never answered, and the time in which a repeat is recognised has passed";
@@ -150,12 +116,9 @@ async fn call(shared: &Shared, channel: &dyn Channel, body: Bytes, claimed: &Cla
     };
     // Taken, but for nobody: that is a refusal.
     match attempt {
-        Attempt::Sent { refused, .. }
-            if !refused.is_empty() && refused.len() >= recipients.len() =>
-        {
+        Attempt::Sent { refused, .. } if !refused.is_empty() && refused.len() >= recipients.len() => {
             let reason = refused.into_iter().next().map(|refusal| refusal.reason);
-            let reason =
-                reason.unwrap_or_else(|| Reason::new("refused", "every recipient was refused"));
+            let reason = reason.unwrap_or_else(|| Reason::new("refused", "every recipient was refused"));
             Attempt::Refused { class: FailureClass::Rejected, reason }
         }
         other => other,
@@ -198,14 +161,5 @@ fn settlement(
     now: Timestamp,
 ) -> Settlement {
     let Claimed { delivery, lease, sole, .. } = claimed;
-    Settlement {
-        lease: *lease,
-        lane: delivery.lane.clone(),
-        attempt,
-        outcome,
-        frozen,
-        sole: *sole,
-        metered,
-        now,
-    }
+    Settlement { lease: *lease, lane: delivery.lane.clone(), attempt, outcome, frozen, sole: *sole, metered, now }
 }

@@ -1,8 +1,6 @@
 //! The gate of a lane: concurrency, breaker and quota, asked in this order. A value; the desk locks it.
 
-use domain::{
-    Admission, Attempt, BreakerPolicy, CircuitBreaker, LaneState, SlidingWindow, Slot, Timestamp,
-};
+use domain::{Admission, Attempt, BreakerPolicy, CircuitBreaker, LaneState, SlidingWindow, Slot, Timestamp};
 
 use crate::ports::Channel;
 
@@ -97,12 +95,7 @@ impl Gate {
         }
     }
 
-    pub(crate) fn answered(
-        &mut self,
-        attempt: &Attempt,
-        probe: bool,
-        now: Timestamp,
-    ) -> Option<LaneState> {
+    pub(crate) fn answered(&mut self, attempt: &Attempt, probe: bool, now: Timestamp) -> Option<LaneState> {
         self.calls -= 1;
         if let Some(window) = &mut self.window {
             window.answer(now);

@@ -71,8 +71,7 @@ pub struct Channels {
 impl Channels {
     /// Collects channels.
     pub fn new(channels: impl IntoIterator<Item = Arc<dyn Channel>>) -> Self {
-        let by_lane =
-            channels.into_iter().map(|channel| (channel.lane().clone(), channel)).collect();
+        let by_lane = channels.into_iter().map(|channel| (channel.lane().clone(), channel)).collect();
         Self { by_lane: Arc::new(by_lane) }
     }
 

@@ -12,9 +12,8 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
-    ApiKeyRecord, AttemptRecord, CallerId, Content, Delivery, DeliveryId, Lane, Message, MessageId,
-    MessageState, Options, Outcome, Reason, Recipient, RecipientState, RequestHash, Standing,
-    Timestamp,
+    ApiKeyRecord, AttemptRecord, CallerId, Content, Delivery, DeliveryId, Lane, Message, MessageId, MessageState,
+    Options, Outcome, Reason, Recipient, RecipientState, RequestHash, Standing, Timestamp,
 };
 
 /// All of the ledger.
@@ -340,11 +339,7 @@ pub trait Queue: Send + Sync {
     ///
     /// # Errors
     /// [`LedgerError`] if it could not be read.
-    async fn recent_calls(
-        &self,
-        lane: &Lane,
-        since: Timestamp,
-    ) -> Result<Vec<Timestamp>, LedgerError>;
+    async fn recent_calls(&self, lane: &Lane, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError>;
 
     /// Settles as expired what waits beyond its time; returns how many, at most `limit`.
     ///
@@ -371,11 +366,7 @@ pub trait Records: Send + Sync {
     ///
     /// # Errors
     /// [`LedgerError`] if it could not be read.
-    async fn message(
-        &self,
-        id: MessageId,
-        caller: Option<&CallerId>,
-    ) -> Result<Option<MessageRecord>, LedgerError>;
+    async fn message(&self, id: MessageId, caller: Option<&CallerId>) -> Result<Option<MessageRecord>, LedgerError>;
 
     /// Lists messages, newest first.
     ///
@@ -410,22 +401,13 @@ pub trait Records: Send + Sync {
     ///
     /// # Errors
     /// [`LedgerError`] if nothing was changed.
-    async fn want_recall(
-        &self,
-        id: MessageId,
-        caller: Option<&CallerId>,
-        now: Timestamp,
-    ) -> Result<bool, LedgerError>;
+    async fn want_recall(&self, id: MessageId, caller: Option<&CallerId>, now: Timestamp) -> Result<bool, LedgerError>;
 
     /// Returns delivered deliveries that are wanted back: of one message, or the oldest of all.
     ///
     /// # Errors
     /// [`LedgerError`] if they could not be read.
-    async fn pending_recalls(
-        &self,
-        of: Option<MessageId>,
-        limit: usize,
-    ) -> Result<Vec<PendingRecall>, LedgerError>;
+    async fn pending_recalls(&self, of: Option<MessageId>, limit: usize) -> Result<Vec<PendingRecall>, LedgerError>;
 
     /// Records what became of a recall; `state` is the recipients' state from now on, if it changed.
     ///

@@ -39,12 +39,7 @@ pub(super) async fn upload_for_robot(world: &World, call: &Call) -> Result<Answe
     keep(world, call, kind, MediaOwner::Robot(key)).await
 }
 
-async fn keep(
-    world: &World,
-    call: &Call,
-    kind: &str,
-    owner: MediaOwner,
-) -> Result<Answer, Refused> {
+async fn keep(world: &World, call: &Call, kind: &str, owner: MediaOwner) -> Result<Answer, Refused> {
     let Some(part) = first_file(&call.content_type, call.body.clone()).await else {
         return refuse(44_001, "empty media data");
     };
@@ -54,9 +49,7 @@ async fn keep(
     let media_id = random_id(44);
     let media = Media { kind: kind.to_owned(), file_name: part.file_name, uploaded_at: now, owner };
     state.media.insert(media_id.clone(), media);
-    Ok(Answer::ok(
-        json!({ "type": kind, "media_id": media_id, "created_at": (now / 1000).to_string() }),
-    ))
+    Ok(Answer::ok(json!({ "type": kind, "media_id": media_id, "created_at": (now / 1000).to_string() })))
 }
 
 fn check(part: &Part, kind: &str, rules: &Rules) -> Result<(), Refused> {
@@ -77,9 +70,7 @@ fn check(part: &Part, kind: &str, rules: &Rules) -> Result<(), Refused> {
         return Ok(());
     }
     match kind {
-        "image"
-            if !(content.starts_with(b"\xff\xd8\xff") || content.starts_with(b"\x89PNG\r\n")) =>
-        {
+        "image" if !(content.starts_with(b"\xff\xd8\xff") || content.starts_with(b"\x89PNG\r\n")) => {
             refuse(40_123, "invalid image")
         }
         "voice" if !content.starts_with(b"#!AMR") => refuse(301_017, "voice file is not AMR"),

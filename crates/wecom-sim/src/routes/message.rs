@@ -41,8 +41,7 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     if msgtype == "miniprogram_notice" && addressed.everybody() {
         return refuse(40_058, "miniprogram_notice does not support @all");
     }
-    let duplicate_until =
-        duplicate_interval(&mut request, &state.rules)?.map(|seconds| now + seconds * 1000);
+    let duplicate_until = duplicate_interval(&mut request, &state.rules)?.map(|seconds| now + seconds * 1000);
     let owner = MediaOwner::Corp(token.corp.clone());
     let media = |id: &str, kind: &str| state.usable_media(id, &owner, kind, now);
     let mut app = app.lock();
@@ -84,8 +83,7 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     if let Some(task_id) = body.pointer("/template_card/task_id").and_then(Value::as_str) {
         app.task_ids.insert(task_id.to_owned());
     }
-    let (users, dropped) =
-        resolved.reached.into_iter().partition(|userid| app.admit_to(userid, now));
+    let (users, dropped) = resolved.reached.into_iter().partition(|userid| app.admit_to(userid, now));
     let target = Target::App { agentid: token.agentid.unwrap_or_default(), users, dropped };
     answer.0.insert("msgid".to_owned(), msgid.clone().into());
     if calls_back {
@@ -124,10 +122,7 @@ fn duplicate_interval(request: &mut Reader<'_>, rules: &Rules) -> Result<Option<
     let enabled = request.int("enable_duplicate_check")?.unwrap_or(0) == 1;
     let interval = request.int("duplicate_check_interval")?.unwrap_or(DEFAULT_DUPLICATE_INTERVAL);
     if interval > MAX_DUPLICATE_INTERVAL && !rules.clamp_duplicate_interval {
-        return refuse(
-            40_058,
-            "duplicate_check_interval exceed max 14400. invalid Request Parameter",
-        );
+        return refuse(40_058, "duplicate_check_interval exceed max 14400. invalid Request Parameter");
     }
     Ok(enabled.then_some(interval.clamp(0, MAX_DUPLICATE_INTERVAL)))
 }
@@ -151,8 +146,7 @@ pub(super) fn recall(world: &World, call: &Call) -> Result<Answer, Refused> {
     let token = authorise(&state, call, now)?;
     app_of(&state, &token)?;
     let body: Value = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
-    let msgid =
-        Reader::new(&body, state.rules.warn_wrong_types)?.text("msgid")?.unwrap_or_default();
+    let msgid = Reader::new(&body, state.rules.warn_wrong_types)?.text("msgid")?.unwrap_or_default();
     let number = state.msgids.get(&msgid).copied();
     let sent = number.and_then(|number| state.sent_mut(number));
     let own = |sent: &&mut Sent| matches!(sent.target, Target::App { agentid, .. } if Some(agentid) == token.agentid);

@@ -51,9 +51,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn int(&mut self, name: &str) -> Result<Option<i64>, Refused> {
         match self.object.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Number(number)) => {
-                Ok(number.as_i64().or_else(|| number.as_f64().map(|f| f as i64)))
-            }
+            Some(Value::Number(number)) => Ok(number.as_i64().or_else(|| number.as_f64().map(|f| f as i64))),
             Some(Value::String(text)) => {
                 let number = text.trim().parse().ok();
                 self.wrong_type(name)?;
@@ -126,10 +124,7 @@ impl<'a> Reader<'a> {
         if !self.warn {
             return refuse(
                 40_058,
-                format!(
-                    "{} has a wrong type. invalid Request Parameter. Warning: wrong json format.",
-                    self.path(name)
-                ),
+                format!("{} has a wrong type. invalid Request Parameter. Warning: wrong json format.", self.path(name)),
             );
         }
         self.warned = true;

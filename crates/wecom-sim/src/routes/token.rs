@@ -16,10 +16,7 @@ pub(super) fn get(world: &World, call: &Call) -> Result<Answer, Refused> {
     let Some(corp_id) = parameter("corpid") else { return refuse(41_002, "corpid missing") };
     let mut state = world.state.lock();
     let allowed = state.rules.wrong_secrets_block_after;
-    let wrong = state
-        .wrong_secrets
-        .entry(call.from_ip.clone())
-        .or_insert_with(|| Window::new(allowed, HOUR));
+    let wrong = state.wrong_secrets.entry(call.from_ip.clone()).or_insert_with(|| Window::new(allowed, HOUR));
     if !wrong.fits(now) {
         return refuse(45_009, "api freq out of limit");
     }
@@ -35,26 +32,18 @@ pub(super) fn get(world: &World, call: &Call) -> Result<Answer, Refused> {
         }
         return refuse(40_001, "invalid credential");
     };
-    let live = state
-        .tokens
-        .iter()
-        .find(|(_, t)| t.corp == *corp_id && t.agentid == agentid && t.expires_at > now);
+    let live = state.tokens.iter().find(|(_, t)| t.corp == *corp_id && t.agentid == agentid && t.expires_at > now);
     let (token, expires_at) = match live {
         Some((token, known)) => (token.clone(), known.expires_at),
         None => {
             let token = random_id(214);
             let expires_at = now + state.rules.token_seconds * 1000;
-            state
-                .tokens
-                .insert(token.clone(), Token { corp: corp_id.clone(), agentid, expires_at });
+            state.tokens.insert(token.clone(), Token { corp: corp_id.clone(), agentid, expires_at });
             (token, expires_at)
         }
     };
-    let life = if state.rules.remaining_expires_in {
-        (expires_at - now + 999) / 1000
-    } else {
-        state.rules.token_seconds
-    };
+    let life =
+        if state.rules.remaining_expires_in { (expires_at - now + 999) / 1000 } else { state.rules.token_seconds };
     Ok(Answer::ok(json!({ "access_token": token, "expires_in": life })))
 }
 

@@ -153,10 +153,7 @@ fn news(body: &mut Reader<'_>) -> Result<(), Refused> {
         let appid = article.text("appid")?.unwrap_or_default();
         let pagepath = article.text("pagepath")?.unwrap_or_default();
         if appid.is_empty() != pagepath.is_empty() {
-            return refuse(
-                40_058,
-                "appid and pagepath must come together. invalid Request Parameter",
-            );
+            return refuse(40_058, "appid and pagepath must come together. invalid Request Parameter");
         }
         if pagepath.len() > 128 {
             return refuse(40_058, "pagepath exceed max length 128. invalid Request Parameter");
@@ -177,10 +174,7 @@ fn notice(body: &mut Reader<'_>) -> Result<(), Refused> {
     let title = body.text("title")?.unwrap_or_default().chars().count();
     let description = body.text("description")?.map(|text| text.chars().count());
     if !(4..=12).contains(&title) || description.is_some_and(|length| !(4..=12).contains(&length)) {
-        return refuse(
-            40_058,
-            "title or description has a wrong length. invalid Request Parameter",
-        );
+        return refuse(40_058, "title or description has a wrong length. invalid Request Parameter");
     }
     if body.text("page")?.unwrap_or_default().len() > 1024 {
         return refuse(90_204, "invalid miniprogram page");

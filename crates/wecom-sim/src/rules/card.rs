@@ -9,11 +9,7 @@ use crate::world::App;
 type MediaCheck<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Checks an application's card. Tells whether it can call back.
-pub(crate) fn check_for_app(
-    card: &mut Reader<'_>,
-    app: &App,
-    media: MediaCheck<'_>,
-) -> Result<bool, Refused> {
+pub(crate) fn check_for_app(card: &mut Reader<'_>, app: &App, media: MediaCheck<'_>) -> Result<bool, Refused> {
     let kind = card.text("card_type")?.unwrap_or_default();
     let interactive = match kind.as_str() {
         "text_notice" | "news_notice" => false,
@@ -55,30 +51,19 @@ pub(crate) fn check_for_robot(card: &mut Reader<'_>, media: MediaCheck<'_>) -> R
 
 fn present(reader: &mut Reader<'_>, name: &str, errcode: i64) -> Result<String, Refused> {
     let value = reader.text(name)?.unwrap_or_default();
-    if value.is_empty() {
-        refuse(errcode, format!("{} missing or illegal", reader.path(name)))
-    } else {
-        Ok(value)
-    }
+    if value.is_empty() { refuse(errcode, format!("{} missing or illegal", reader.path(name))) } else { Ok(value) }
 }
 
 fn key(reader: &mut Reader<'_>, name: &str, errcode: i64, limit: usize) -> Result<String, Refused> {
     let value = present(reader, name, errcode)?;
-    if value.len() > limit {
-        refuse(errcode, format!("{} too long", reader.path(name)))
-    } else {
-        Ok(value)
-    }
+    if value.len() > limit { refuse(errcode, format!("{} too long", reader.path(name))) } else { Ok(value) }
 }
 
 fn action_menu(card: &mut Reader<'_>) -> Result<bool, Refused> {
     let Some(mut menu) = card.object("action_menu")? else { return Ok(false) };
     let items = menu.objects("action_list")?;
     if !(1..=3).contains(&items.len()) {
-        return refuse(
-            40_058,
-            "action_menu.action_list has a wrong length. invalid Request Parameter",
-        );
+        return refuse(40_058, "action_menu.action_list has a wrong length. invalid Request Parameter");
     }
     let mut keys = BTreeSet::new();
     for mut item in items {
@@ -110,11 +95,7 @@ fn titles(card: &mut Reader<'_>, kind: &str) -> Result<(), Refused> {
     };
     let sub_title = card.text("sub_title_text")?.unwrap_or_default();
     let enough = !title.is_empty() || (kind == "text_notice" && !sub_title.is_empty());
-    if enough {
-        Ok(())
-    } else {
-        refuse(40_058, "main_title.title missing. invalid Request Parameter")
-    }
+    if enough { Ok(()) } else { refuse(40_058, "main_title.title missing. invalid Request Parameter") }
 }
 
 fn link(part: &mut Reader<'_>, most: i64, wrong_type: i64) -> Result<(), Refused> {

@@ -33,14 +33,9 @@ impl Addressed {
         let mut list = |name: &str| -> Result<Vec<String>, Refused> {
             let joined = request.text(name)?.unwrap_or_default();
             // The official examples have blanks around the bar.
-            Ok(joined
-                .split('|')
-                .map(|id| id.trim().to_owned())
-                .filter(|id| !id.is_empty())
-                .collect())
+            Ok(joined.split('|').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect())
         };
-        let addressed =
-            Self { users: list("touser")?, parties: list("toparty")?, tags: list("totag")? };
+        let addressed = Self { users: list("touser")?, parties: list("toparty")?, tags: list("totag")? };
         if addressed.users.is_empty() && addressed.parties.is_empty() && addressed.tags.is_empty() {
             return refuse(82_001, "touser & toparty & totag all empty");
         }
@@ -65,20 +60,13 @@ impl Addressed {
 
     /// Finds the members behind the lists; everything invalid is 81013.
     pub(crate) fn resolve(&self, corp: &Corp, app: &App) -> Result<Resolved, Refused> {
-        let visible: BTreeSet<u64> =
-            app.visible_parties.iter().flat_map(|top| corp.below(*top)).collect();
+        let visible: BTreeSet<u64> = app.visible_parties.iter().flat_map(|top| corp.below(*top)).collect();
         let sees = |userid: &str| {
-            corp.member(userid)
-                .is_some_and(|member| member.parties.iter().any(|party| visible.contains(party)))
+            corp.member(userid).is_some_and(|member| member.parties.iter().any(|party| visible.contains(party)))
         };
         let mut found = Resolved::default();
         if self.everybody() {
-            found.reached = corp
-                .members
-                .values()
-                .map(|m| m.userid.clone())
-                .filter(|userid| sees(userid))
-                .collect();
+            found.reached = corp.members.values().map(|m| m.userid.clone()).filter(|userid| sees(userid)).collect();
         } else {
             for user in &self.users {
                 match corp.member(user) {
@@ -87,33 +75,24 @@ impl Addressed {
                 }
             }
             for text in &self.parties {
-                match text
-                    .parse()
-                    .ok()
-                    .filter(|id| corp.parties.contains_key(id) && visible.contains(id))
-                {
+                match text.parse().ok().filter(|id| corp.parties.contains_key(id) && visible.contains(id)) {
                     Some(id) => found.reached.extend(corp.members_of(id)),
                     None => found.invalid_parties.push(text.clone()),
                 }
             }
             for text in &self.tags {
                 match text.parse().ok().and_then(|id: u64| corp.tags.get(&id)) {
-                    Some(tag) => found
-                        .reached
-                        .extend(tag.members.iter().filter(|userid| sees(userid)).cloned()),
+                    Some(tag) => found.reached.extend(tag.members.iter().filter(|userid| sees(userid)).cloned()),
                     None => found.invalid_tags.push(text.clone()),
                 }
             }
-            let invalid =
-                found.invalid_users.len() + found.invalid_parties.len() + found.invalid_tags.len();
+            let invalid = found.invalid_users.len() + found.invalid_parties.len() + found.invalid_tags.len();
             if invalid == self.users.len() + self.parties.len() + self.tags.len() {
                 return refuse(81_013, "user & party & tag all invalid");
             }
         }
-        let unlicensed =
-            |userid: &String| corp.member(userid).is_some_and(|member| member.unlicensed);
-        found.unlicensed =
-            found.reached.iter().filter(|userid| unlicensed(userid)).cloned().collect();
+        let unlicensed = |userid: &String| corp.member(userid).is_some_and(|member| member.unlicensed);
+        found.unlicensed = found.reached.iter().filter(|userid| unlicensed(userid)).cloned().collect();
         found.reached.retain(|userid| !unlicensed(userid));
         Ok(found)
     }

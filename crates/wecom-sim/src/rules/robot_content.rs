@@ -16,8 +16,7 @@ pub(crate) fn check(
     rules: &Rules,
     media: &dyn Fn(&str, &str) -> bool,
 ) -> Result<(), Refused> {
-    let known =
-        ["text", "markdown", "markdown_v2", "image", "news", "file", "voice", "template_card"];
+    let known = ["text", "markdown", "markdown_v2", "image", "news", "file", "voice", "template_card"];
     if !known.contains(&msgtype) {
         return refuse(40_008, "invalid message type");
     }
@@ -54,18 +53,13 @@ fn content(body: &mut Reader<'_>, msgtype: &str, limit: usize) -> Result<(), Ref
         return refuse(44_004, "empty content");
     }
     if content.len() > limit {
-        return refuse(
-            40_058,
-            format!("{msgtype}.content exceed max length {limit}. invalid Request Parameter"),
-        );
+        return refuse(40_058, format!("{msgtype}.content exceed max length {limit}. invalid Request Parameter"));
     }
     Ok(())
 }
 
 fn image(body: &mut Reader<'_>) -> Result<(), Refused> {
-    let Ok(file) =
-        BASE64_STANDARD.decode(body.text("base64")?.unwrap_or_default().replace(['\n', '\r'], ""))
-    else {
+    let Ok(file) = BASE64_STANDARD.decode(body.text("base64")?.unwrap_or_default().replace(['\n', '\r'], "")) else {
         return refuse(40_058, "image.base64 is invalid. invalid Request Parameter");
     };
     if file.is_empty() {

@@ -19,15 +19,9 @@ async fn the_simulator_knows_every_endpoint_of_the_sdk() {
         "/cgi-bin/webhook/upload_media",
     ];
     for path in paths {
-        let status = plain_client()
-            .post(format!("{}{path}", simulator.origin))
-            .send()
-            .await
-            .unwrap()
-            .status();
+        let status = plain_client().post(format!("{}{path}", simulator.origin)).send().await.unwrap().status();
         assert_eq!(status, 200, "{path}");
     }
-    let unknown =
-        plain_client().get(format!("{}/cgi-bin/nothing", simulator.origin)).send().await.unwrap();
+    let unknown = plain_client().get(format!("{}/cgi-bin/nothing", simulator.origin)).send().await.unwrap();
     assert_eq!((unknown.status().as_u16(), unknown.bytes().await.unwrap().len()), (404, 0));
 }

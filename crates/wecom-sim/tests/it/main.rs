@@ -16,17 +16,11 @@ async fn start() -> Running {
 }
 
 fn transport(simulator: &Running) -> wecom::Transport {
-    wecom::Transport::builder()
-        .origin(&simulator.origin)
-        .timeout(std::time::Duration::from_secs(2))
-        .build()
-        .unwrap()
+    wecom::Transport::builder().origin(&simulator.origin).timeout(std::time::Duration::from_secs(2)).build().unwrap()
 }
 
 fn client(simulator: &Running) -> wecom::Client {
-    wecom::Client::builder(transport(simulator), CORP, "demo-secret")
-        .agent(wecom::AgentId(1_000_002))
-        .build()
+    wecom::Client::builder(transport(simulator), CORP, "demo-secret").agent(wecom::AgentId(1_000_002)).build()
 }
 
 fn robot(simulator: &Running) -> wecom::RobotClient {
@@ -36,19 +30,14 @@ fn robot(simulator: &Running) -> wecom::RobotClient {
 }
 
 /// A plain HTTP client, as a script would use it.
-async fn post(
-    simulator: &Running,
-    path_and_query: &str,
-    body: impl Into<reqwest::Body>,
-) -> serde_json::Value {
+async fn post(simulator: &Running, path_and_query: &str, body: impl Into<reqwest::Body>) -> serde_json::Value {
     let url = format!("{}{path_and_query}", simulator.origin);
     let answer = plain_client().post(url).body(body).send().await.unwrap();
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 
 async fn get(simulator: &Running, path_and_query: &str) -> serde_json::Value {
-    let answer =
-        plain_client().get(format!("{}{path_and_query}", simulator.origin)).send().await.unwrap();
+    let answer = plain_client().get(format!("{}{path_and_query}", simulator.origin)).send().await.unwrap();
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 
@@ -63,7 +52,6 @@ fn plain_client() -> reqwest::Client {
 }
 
 async fn token(simulator: &Running) -> String {
-    let answer =
-        get(simulator, &format!("/cgi-bin/gettoken?corpid={CORP}&corpsecret=demo-secret")).await;
+    let answer = get(simulator, &format!("/cgi-bin/gettoken?corpid={CORP}&corpsecret=demo-secret")).await;
     answer["access_token"].as_str().unwrap().to_owned()
 }

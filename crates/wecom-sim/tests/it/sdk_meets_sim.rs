@@ -13,10 +13,7 @@ use crate::{CORP, client, robot, start, transport};
 #[tokio::test]
 async fn a_text_reaches_whom_it_can_and_names_the_others() {
     let simulator = start().await;
-    let sent = client(&simulator)
-        .send(SendMessage::to_users(["ZhangSan", "Ghost"]).text("disk full"))
-        .await
-        .unwrap();
+    let sent = client(&simulator).send(SendMessage::to_users(["ZhangSan", "Ghost"]).text("disk full")).await.unwrap();
     assert_eq!(sent.invaliduser, ["ghost"]);
     let outbox = simulator.control.outbox();
     assert!(matches!(&outbox[0].target, Target::App { users, .. } if users == &["zhangsan"]));
@@ -35,10 +32,7 @@ async fn departments_tags_and_everybody_are_resolved() {
     ] {
         client.send(message.text("x")).await.unwrap();
         let last = simulator.control.outbox().pop().unwrap();
-        assert!(
-            matches!(&last.target, Target::App { users, .. } if *users == expected),
-            "{last:?}"
-        );
+        assert!(matches!(&last.target, Target::App { users, .. } if *users == expected), "{last:?}");
     }
 }
 
@@ -46,10 +40,7 @@ async fn departments_tags_and_everybody_are_resolved() {
 async fn an_unlicensed_member_is_named() {
     let simulator = start().await;
     simulator.control.license("lisi", false);
-    let sent = client(&simulator)
-        .send(SendMessage::to_users(["lisi", "zhangsan"]).text("x"))
-        .await
-        .unwrap();
+    let sent = client(&simulator).send(SendMessage::to_users(["lisi", "zhangsan"]).text("x")).await.unwrap();
     assert_eq!(sent.unlicenseduser, ["lisi"]);
 }
 
@@ -62,10 +53,7 @@ async fn a_hundred_concurrent_calls_fetch_one_token_and_one_more_per_revocation(
             let client = client.clone();
             async move { client.send(SendMessage::to_users(["zhangsan"]).text(i.to_string())).await }
         });
-        futures::future::join_all(calls)
-            .await
-            .into_iter()
-            .for_each(|result| assert!(result.is_ok(), "{result:?}"));
+        futures::future::join_all(calls).await.into_iter().for_each(|result| assert!(result.is_ok(), "{result:?}"));
     };
     storm().await;
     assert_eq!(simulator.control.counts().gettoken, 1);
@@ -108,11 +96,8 @@ async fn twenty_runs_of_a_script_fetch_one_token() {
 async fn the_duplicate_check_swallows_an_identical_request_inside_its_interval() {
     let simulator = start().await;
     let client = client(&simulator);
-    let message = || {
-        SendMessage::to_users(["zhangsan"])
-            .text("once")
-            .duplicate_check(Some(DuplicateCheck { interval: 600 }))
-    };
+    let message =
+        || SendMessage::to_users(["zhangsan"]).text("once").duplicate_check(Some(DuplicateCheck { interval: 600 }));
     let first = client.send(message()).await.unwrap();
     let second = client.send(message()).await.unwrap();
     assert_ne!(first.msgid, second.msgid);
@@ -139,9 +124,7 @@ async fn the_thirty_first_message_a_minute_to_a_member_is_dropped_without_a_word
 async fn a_message_is_recalled_within_a_day_by_its_own_application() {
     let simulator = start().await;
     let client = client(&simulator);
-    let send = || async {
-        client.send(SendMessage::to_users(["zhangsan"]).text("oops")).await.unwrap().msgid.unwrap()
-    };
+    let send = || async { client.send(SendMessage::to_users(["zhangsan"]).text("oops")).await.unwrap().msgid.unwrap() };
     let msgid = send().await;
     let other = Client::builder(transport(&simulator), CORP, "demo-secret-2").build();
     let refused = other.send(RecallMessage { msgid: msgid.clone() }).await.unwrap_err();
@@ -150,25 +133,18 @@ async fn a_message_is_recalled_within_a_day_by_its_own_application() {
     assert!(simulator.control.outbox()[0].recalled);
     let old = send().await;
     simulator.control.advance(Duration::from_secs(24 * 3600 + 1));
-    assert_eq!(
-        client.send(RecallMessage { msgid: old }).await.unwrap_err().errcode(),
-        Some(ErrCode::RECALL_TOO_LATE)
-    );
+    assert_eq!(client.send(RecallMessage { msgid: old }).await.unwrap_err().errcode(), Some(ErrCode::RECALL_TOO_LATE));
 }
 
 #[tokio::test]
 async fn an_uploaded_file_is_sent_until_it_expires() {
     let simulator = start().await;
     let client = client(&simulator);
-    let uploaded = client
-        .upload(UploadKind::File, UploadMedia::bytes("生产计划.txt", "six bytes"))
-        .await
-        .unwrap();
+    let uploaded = client.upload(UploadKind::File, UploadMedia::bytes("生产计划.txt", "six bytes")).await.unwrap();
     let file = || MessageContent::File(File { media_id: uploaded.media_id.clone() });
     client.send(SendMessage::to_users(["zhangsan"]).content(file())).await.unwrap();
     simulator.control.advance(Duration::from_secs(3 * 24 * 3600 + 1));
-    let expired =
-        client.send(SendMessage::to_users(["zhangsan"]).content(file())).await.unwrap_err();
+    let expired = client.send(SendMessage::to_users(["zhangsan"]).content(file())).await.unwrap_err();
     assert_eq!(expired.errcode(), Some(ErrCode::INVALID_MEDIA_ID));
 }
 
@@ -178,23 +154,15 @@ async fn a_robot_sends_text_picture_and_its_own_file() {
     let robot = robot(&simulator);
     robot.send(RobotMessage::text("hello").mention_all()).await.unwrap();
     robot.send(RobotMessage::new(RobotContent::Image(RobotImage::of(b"a picture")))).await.unwrap();
-    let uploaded = robot
-        .upload(RobotUploadKind::File, UploadMedia::bytes("a.txt", "six bytes"))
-        .await
-        .unwrap();
-    robot
-        .send(RobotMessage::new(RobotContent::File(File { media_id: uploaded.media_id })))
-        .await
-        .unwrap();
+    let uploaded = robot.upload(RobotUploadKind::File, UploadMedia::bytes("a.txt", "six bytes")).await.unwrap();
+    robot.send(RobotMessage::new(RobotContent::File(File { media_id: uploaded.media_id }))).await.unwrap();
     assert_eq!(simulator.control.outbox().len(), 3);
 }
 
 #[tokio::test]
 async fn the_second_door_calls_what_has_no_type() {
     let simulator = start().await;
-    let about = client(&simulator)
-        .raw(Method::Get, "/cgi-bin/agent/get", &[("agentid", "1000002")], None)
-        .await
-        .unwrap();
+    let about =
+        client(&simulator).raw(Method::Get, "/cgi-bin/agent/get", &[("agentid", "1000002")], None).await.unwrap();
     assert_eq!(about["name"], "通知");
 }

@@ -28,11 +28,7 @@ async fn each_trouble_is_told_apart() {
         simulator.control.fault(Fault::new(trouble.clone()).times(1));
         let started = Instant::now();
         let error = robot(&simulator).send(RobotMessage::text("x")).await.unwrap_err();
-        assert!(
-            started.elapsed() < Duration::from_secs(3),
-            "{trouble:?} took {:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < Duration::from_secs(3), "{trouble:?} took {:?}", started.elapsed());
         assert_eq!(error.may_have_been_taken(), taken, "{trouble:?}: {error:?}");
     }
 }

@@ -3,8 +3,5 @@
 mod send;
 mod upload;
 
-pub use send::{
-    Mentions, RobotContent, RobotImage, RobotMarkdown, RobotMessage, RobotMessageResponse,
-    RobotText,
-};
+pub use send::{Mentions, RobotContent, RobotImage, RobotMarkdown, RobotMessage, RobotMessageResponse, RobotText};
 pub use upload::RobotUploadKind;

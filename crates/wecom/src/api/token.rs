@@ -31,11 +31,7 @@ impl GetToken {
     ///
     /// # Errors
     /// [`Error`]; `is_auth()` if the secret is refused.
-    pub async fn fetch(
-        transport: &Transport,
-        key: &TokenKey,
-        deadline: Instant,
-    ) -> Result<AccessToken, Error> {
+    pub async fn fetch(transport: &Transport, key: &TokenKey, deadline: Instant) -> Result<AccessToken, Error> {
         let query = [("corpid", key.corp_id.as_str()), ("corpsecret", key.secret.expose())];
         let outgoing = Outgoing {
             method: Method::Get,
@@ -61,8 +57,7 @@ mod tests {
     #[test]
     fn the_official_answer_is_read() {
         let answer = include_bytes!("../../../../fixtures/wecom/token/gettoken.response.json");
-        let token: GetTokenResponse =
-            crate::client::decode_answer(GetToken::PATH, answer, false).unwrap();
+        let token: GetTokenResponse = crate::client::decode_answer(GetToken::PATH, answer, false).unwrap();
         assert_eq!((token.access_token.as_str(), token.expires_in), ("accesstoken000001", 7200));
     }
 }

@@ -23,8 +23,7 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     pub(super) fn of<E: Endpoint>(request: &E) -> Result<Self, Error> {
-        let body = serde_json::to_vec(request)
-            .map_err(|e| Error::new(ErrorKind::Request, E::PATH).with_source(e))?;
+        let body = serde_json::to_vec(request).map_err(|e| Error::new(ErrorKind::Request, E::PATH).with_source(e))?;
         Ok(Self::encoded::<E>(body.into()))
     }
 
@@ -67,12 +66,10 @@ struct Envelope {
 /// Opens the envelope: failure is an errcode other than 0, whatever the HTTP status.
 pub(crate) fn envelope(path: &'static str, answer: Incoming) -> Result<Bytes, Error> {
     let not_json = || {
-        let body =
-            String::from_utf8_lossy(&answer.body[..answer.body.len().min(CLIPPED)]).into_owned();
+        let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(CLIPPED)]).into_owned();
         Error::new(ErrorKind::NotJson { status: answer.status, body }, path)
     };
-    let envelope: Envelope =
-        serde_json::from_slice(&answer.body).map_err(|e| not_json().with_source(e))?;
+    let envelope: Envelope = serde_json::from_slice(&answer.body).map_err(|e| not_json().with_source(e))?;
     match envelope.errcode {
         Some(ErrCode::OK) => Ok(answer.body),
         Some(errcode) => {
@@ -95,9 +92,7 @@ pub(crate) fn decode_answer<T: DeserializeOwned>(
     omits_errcode: bool,
 ) -> Result<T, Error> {
     // No success is claimed that was not said.
-    if !omits_errcode
-        && !serde_json::from_slice::<Envelope>(answer).is_ok_and(|e| e.errcode.is_some())
-    {
+    if !omits_errcode && !serde_json::from_slice::<Envelope>(answer).is_ok_and(|e| e.errcode.is_some()) {
         return Err(Error::new(ErrorKind::Decode { field: "errcode".to_owned() }, path));
     }
     let mut json = serde_json::Deserializer::from_slice(answer);
@@ -123,16 +118,10 @@ mod tests {
     fn http_200_is_never_taken_for_success() {
         assert!(open(200, r#"{"errcode":0,"errmsg":"ok"}"#).is_ok());
         assert_eq!(open(200, r#"{"errcode":40014}"#).unwrap_err().errcode(), Some(ErrCode(40_014)));
-        for (status, body) in [
-            (200, "<html>"),
-            (200, r#"{"errcode":0,"err"#),
-            (200, ""),
-            (502, r#"{"message":"bad gateway"}"#),
-        ] {
-            assert!(
-                matches!(open(status, body).unwrap_err().kind(), ErrorKind::NotJson { .. }),
-                "{body}"
-            );
+        for (status, body) in
+            [(200, "<html>"), (200, r#"{"errcode":0,"err"#), (200, ""), (502, r#"{"message":"bad gateway"}"#)]
+        {
+            assert!(matches!(open(status, body).unwrap_err().kind(), ErrorKind::NotJson { .. }), "{body}");
         }
     }
 

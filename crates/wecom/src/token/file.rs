@@ -62,21 +62,14 @@ impl FileTokenStore {
 impl TokenStore for FileTokenStore {
     async fn load(&self, key: &TokenKey) -> Result<Option<AccessToken>, TokenStoreError> {
         let (store, key) = (self.clone(), key.clone());
-        let read =
-            tokio::task::spawn_blocking(move || store.read(&key)).await.map_err(io::Error::other);
-        read.flatten().map_err(|e| {
-            TokenStoreError::new(format!("reading a token from {}", self.folder.display()), e)
-        })
+        let read = tokio::task::spawn_blocking(move || store.read(&key)).await.map_err(io::Error::other);
+        read.flatten().map_err(|e| TokenStoreError::new(format!("reading a token from {}", self.folder.display()), e))
     }
 
     async fn save(&self, key: &TokenKey, token: &AccessToken) -> Result<(), TokenStoreError> {
         let (store, key, token) = (self.clone(), key.clone(), token.clone());
-        let written = tokio::task::spawn_blocking(move || store.write(&key, &token))
-            .await
-            .map_err(io::Error::other);
-        written.flatten().map_err(|e| {
-            TokenStoreError::new(format!("writing a token to {}", self.folder.display()), e)
-        })
+        let written = tokio::task::spawn_blocking(move || store.write(&key, &token)).await.map_err(io::Error::other);
+        written.flatten().map_err(|e| TokenStoreError::new(format!("writing a token to {}", self.folder.display()), e))
     }
 }
 
@@ -87,39 +80,24 @@ struct Sealing {
 
 impl Sealing {
     fn of(key: &TokenKey) -> Self {
-        let derive = Hkdf::<Sha256>::new(
-            Some(key.corp_id.as_str().as_bytes()),
-            key.secret.expose().as_bytes(),
-        );
+        let derive = Hkdf::<Sha256>::new(Some(key.corp_id.as_str().as_bytes()), key.secret.expose().as_bytes());
         let mut sealing = [0; 32];
         let mut name = [0; 8];
         // 32 and 8 bytes are lengths that HKDF-SHA-256 always gives.
         let lengths_fit = derive.expand(b"wecom token sealing", &mut sealing).is_ok()
             && derive.expand(b"wecom token file name", &mut name).is_ok();
         debug_assert!(lengths_fit, "HKDF-SHA-256 gives up to 8160 bytes");
-        Self {
-            name: format!("{}.token", hex::encode(name)),
-            cipher: XChaCha20Poly1305::new(&Key::from(sealing)),
-        }
+        Self { name: format!("{}.token", hex::encode(name)), cipher: XChaCha20Poly1305::new(&Key::from(sealing)) }
     }
 }
 
 fn seal(cipher: &XChaCha20Poly1305, name: &str, token: &AccessToken) -> io::Result<Vec<u8>> {
-    let seconds = |time: SystemTime| {
-        time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
-    };
-    let plain = format!(
-        "{} {} {}",
-        seconds(token.fetched_at),
-        seconds(token.expires_at),
-        token.value.expose()
-    );
+    let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let plain = format!("{} {} {}", seconds(token.fetched_at), seconds(token.expires_at), token.value.expose());
     let mut nonce = [0; NONCE_BYTES];
     rand::rng().fill_bytes(&mut nonce);
     let payload = Payload { msg: plain.as_bytes(), aad: name.as_bytes() };
-    let sealed = cipher
-        .encrypt(&XNonce::from(nonce), payload)
-        .map_err(|_| io::Error::other("sealing failed"))?;
+    let sealed = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| io::Error::other("sealing failed"))?;
     Ok([&[FORMAT][..], &nonce, &sealed].concat())
 }
 
@@ -127,13 +105,10 @@ fn seal(cipher: &XChaCha20Poly1305, name: &str, token: &AccessToken) -> io::Resu
 fn open(cipher: &XChaCha20Poly1305, name: &str, sealed: &[u8]) -> Option<AccessToken> {
     let (&FORMAT, rest) = sealed.split_first()? else { return None };
     let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
-    let plain = cipher
-        .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: name.as_bytes() })
-        .ok()?;
+    let plain = cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: name.as_bytes() }).ok()?;
     let text = String::from_utf8(plain).ok()?;
     let mut parts = text.splitn(3, ' ');
-    let mut time =
-        || Some(SystemTime::UNIX_EPOCH + Duration::from_secs(parts.next()?.parse().ok()?));
+    let mut time = || Some(SystemTime::UNIX_EPOCH + Duration::from_secs(parts.next()?.parse().ok()?));
     let (fetched_at, expires_at) = (time()?, time()?);
     Some(AccessToken { fetched_at, expires_at, value: Secret::new(parts.next()?) })
 }
@@ -188,12 +163,7 @@ mod tests {
             #[cfg(unix)]
             {
                 use std::os::unix::fs::PermissionsExt as _;
-                assert_eq!(
-                    fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-                    0o600,
-                    "{}",
-                    path.display()
-                );
+                assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
             }
         }
     }

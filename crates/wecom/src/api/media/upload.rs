@@ -112,12 +112,7 @@ impl UploadMedia {
             c.add("too_few", "media", format!("is {} bytes; it must be more than 5", self.length));
         }
         if self.length > kind.max_bytes() {
-            let message = format!(
-                "is {} bytes; the limit for {} is {}",
-                self.length,
-                kind.name(),
-                kind.max_bytes()
-            );
+            let message = format!("is {} bytes; the limit for {} is {}", self.length, kind.name(), kind.max_bytes());
             c.add("too_long", "media", message);
         }
         c.finish()
@@ -131,12 +126,9 @@ impl UploadMedia {
         deadline: Instant,
     ) -> Result<Bytes, Error> {
         if self.file_name.contains(['\r', '\n', '\0']) {
-            return Err(
-                Error::new(ErrorKind::Request, path).with_source("the file name has a line break")
-            );
+            return Err(Error::new(ErrorKind::Request, path).with_source("the file name has a line break"));
         }
-        let length =
-            head(&self.file_name, self.length).len() as u64 + self.length + tail().len() as u64;
+        let length = head(&self.file_name, self.length).len() as u64 + self.length + tail().len() as u64;
         let outgoing = Outgoing {
             method: Method::Post,
             path,
@@ -186,10 +178,7 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_official_page() {
         let code = |length, kind| {
-            UploadMedia::stream::<std::io::Error>("f", length, stream::empty())
-                .check(kind)
-                .first()
-                .map(|v| v.code)
+            UploadMedia::stream::<std::io::Error>("f", length, stream::empty()).check(kind).first().map(|v| v.code)
         };
         assert_eq!(code(5, UploadKind::File), Some("too_few"));
         assert_eq!(code(6, UploadKind::File), None);

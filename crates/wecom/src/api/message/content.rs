@@ -205,11 +205,7 @@ impl Video {
     pub(super) fn check(&self, c: &mut Checker) {
         c.present("video.media_id", self.media_id.as_str());
         c.bytes("video.title", self.title.as_deref().unwrap_or_default(), limits::TITLE_BYTES);
-        c.bytes(
-            "video.description",
-            self.description.as_deref().unwrap_or_default(),
-            limits::DESCRIPTION_BYTES,
-        );
+        c.bytes("video.description", self.description.as_deref().unwrap_or_default(), limits::DESCRIPTION_BYTES);
     }
 }
 
@@ -221,11 +217,7 @@ impl TextCard {
         c.chars("textcard.description", &self.description, limits::TEXTCARD_DESCRIPTION_CHARS);
         c.present("textcard.url", &self.url);
         c.url("textcard.url", &self.url);
-        c.chars(
-            "textcard.btntxt",
-            self.btntxt.as_deref().unwrap_or_default(),
-            limits::TEXTCARD_BUTTON_CHARS,
-        );
+        c.chars("textcard.btntxt", self.btntxt.as_deref().unwrap_or_default(), limits::TEXTCARD_BUTTON_CHARS);
     }
 }
 
@@ -244,27 +236,13 @@ impl News {
             );
             c.url(&field("url"), article.url.as_deref().unwrap_or_default());
             c.url(&field("picurl"), article.picurl.as_deref().unwrap_or_default());
-            c.bytes(
-                &field("pagepath"),
-                article.pagepath.as_deref().unwrap_or_default(),
-                limits::PAGEPATH_BYTES,
-            );
+            c.bytes(&field("pagepath"), article.pagepath.as_deref().unwrap_or_default(), limits::PAGEPATH_BYTES);
             let has_url = article.url.as_ref().is_some_and(|url| !url.is_empty());
             match (&article.appid, &article.pagepath) {
-                (Some(_), None) => c.add(
-                    "missing",
-                    field("pagepath"),
-                    "is missing: appid and pagepath come together",
-                ),
-                (None, Some(_)) => {
-                    c.add("missing", field("appid"), "is missing: appid and pagepath come together")
-                }
+                (Some(_), None) => c.add("missing", field("pagepath"), "is missing: appid and pagepath come together"),
+                (None, Some(_)) => c.add("missing", field("appid"), "is missing: appid and pagepath come together"),
                 (Some(_), Some(_)) if !miniprogram_allowed => {
-                    c.add(
-                        "unsupported",
-                        field("appid"),
-                        "is not taken here: a robot's article leads to a URL",
-                    );
+                    c.add("unsupported", field("appid"), "is not taken here: a robot's article leads to a URL");
                 }
                 (None, None) if !has_url => c.add("missing", field("url"), "is missing or empty"),
                 (Some(_), Some(_)) | (None, None) => {}
@@ -281,18 +259,10 @@ impl MpNews {
             c.present(&field("title"), &article.title);
             c.bytes(&field("title"), &article.title, limits::TITLE_BYTES);
             c.present(&field("thumb_media_id"), article.thumb_media_id.as_str());
-            c.bytes(
-                &field("author"),
-                article.author.as_deref().unwrap_or_default(),
-                limits::AUTHOR_BYTES,
-            );
+            c.bytes(&field("author"), article.author.as_deref().unwrap_or_default(), limits::AUTHOR_BYTES);
             c.present(&field("content"), &article.content);
             c.bytes(&field("content"), &article.content, limits::ARTICLE_CONTENT_BYTES);
-            c.bytes(
-                &field("digest"),
-                article.digest.as_deref().unwrap_or_default(),
-                limits::DESCRIPTION_BYTES,
-            );
+            c.bytes(&field("digest"), article.digest.as_deref().unwrap_or_default(), limits::DESCRIPTION_BYTES);
         }
     }
 }
@@ -302,29 +272,18 @@ impl MiniprogramNotice {
         let short = |c: &mut Checker, field: &str, value: &str| {
             let (chars, allowed) = (value.chars().count(), limits::NOTICE_TITLE_CHARS);
             if !allowed.contains(&chars) {
-                let message = format!(
-                    "is {chars} characters long; {} to {} are allowed",
-                    allowed.start(),
-                    allowed.end()
-                );
+                let message =
+                    format!("is {chars} characters long; {} to {} are allowed", allowed.start(), allowed.end());
                 c.add(if chars == 0 { "missing" } else { "invalid" }, field, message);
             }
         };
         c.present("miniprogram_notice.appid", &self.appid);
-        c.bytes(
-            "miniprogram_notice.page",
-            self.page.as_deref().unwrap_or_default(),
-            limits::NOTICE_PAGE_BYTES,
-        );
+        c.bytes("miniprogram_notice.page", self.page.as_deref().unwrap_or_default(), limits::NOTICE_PAGE_BYTES);
         short(c, "miniprogram_notice.title", &self.title);
         if let Some(description) = &self.description {
             short(c, "miniprogram_notice.description", description);
         }
-        c.count(
-            "miniprogram_notice.content_item",
-            self.content_item.len(),
-            0..=limits::NOTICE_ITEMS,
-        );
+        c.count("miniprogram_notice.content_item", self.content_item.len(), 0..=limits::NOTICE_ITEMS);
         for (i, item) in self.content_item.iter().enumerate() {
             let field = |name: &str| format!("miniprogram_notice.content_item[{i}].{name}");
             c.chars(&field("key"), &item.key, limits::NOTICE_KEY_CHARS);

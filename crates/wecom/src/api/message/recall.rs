@@ -29,10 +29,8 @@ mod tests {
 
     #[test]
     fn the_official_request_is_what_is_sent() {
-        let fixture: serde_json::Value = serde_json::from_str(include_str!(
-            "../../../../../fixtures/wecom/message/recall.request.json"
-        ))
-        .unwrap();
+        let fixture: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../../fixtures/wecom/message/recall.request.json")).unwrap();
         assert_eq!(
             serde_json::to_value(RecallMessage {
                 msgid: "vcT8gGc-7dFb4bxT35ONjBDz901sLlXPZw1DAMC_Gc26qRpK-AK5sTJkkb0128t".into()

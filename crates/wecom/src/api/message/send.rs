@@ -7,10 +7,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{
-    File, Image, Markdown, MiniprogramNotice, MpNews, News, TemplateCard, Text, TextCard, Video,
-    Voice,
-};
+use super::{File, Image, Markdown, MiniprogramNotice, MpNews, News, TemplateCard, Text, TextCard, Video, Voice};
 use crate::limits::{self, Checker, DOC_MESSAGE_SEND, LimitViolation};
 use crate::{AgentId, Endpoint, ErrCode, Method, MsgId};
 
@@ -225,11 +222,7 @@ impl SendMessage {
         c.count("toparty", count(&self.toparty), 0..=limits::PARTIES_PER_CALL);
         c.count("totag", count(&self.totag), 0..=limits::TAGS_PER_CALL);
         if matches!(self.content, MessageContent::MiniprogramNotice(_)) && self.touser == "@all" {
-            c.add(
-                "unsupported",
-                "touser",
-                "must not be @all: a mini-program notice goes to named recipients",
-            );
+            c.add("unsupported", "touser", "must not be @all: a mini-program notice goes to named recipients");
         }
         self.check_safe(&mut c);
         self.content.check(&mut c);
@@ -273,9 +266,7 @@ fn join(ids: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 impl Serialize for SendMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (name, list) in
-            [("touser", &self.touser), ("toparty", &self.toparty), ("totag", &self.totag)]
-        {
+        for (name, list) in [("touser", &self.touser), ("toparty", &self.toparty), ("totag", &self.totag)] {
             if !list.is_empty() {
                 map.serialize_entry(name, list)?;
             }
@@ -293,10 +284,7 @@ impl Serialize for SendMessage {
         }
         if let Some(check) = self.duplicate_check {
             map.serialize_entry("enable_duplicate_check", &1)?;
-            map.serialize_entry(
-                "duplicate_check_interval",
-                &check.interval.min(limits::DUPLICATE_CHECK_MAX_SECONDS),
-            )?;
+            map.serialize_entry("duplicate_check_interval", &check.interval.min(limits::DUPLICATE_CHECK_MAX_SECONDS))?;
         }
         map.end()
     }
@@ -334,9 +322,7 @@ pub struct SendMessageResponse {
     pub unknown: BTreeMap<String, Value>,
 }
 
-fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
+fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
@@ -385,10 +371,8 @@ mod tests {
             .text("line1\n<a href=\"https://work.weixin.qq.com\">link</a>")
             .safe(1)
             .duplicate_check(Some(DuplicateCheck { interval: 1800 }));
-        let fixture: Value = serde_json::from_str(include_str!(
-            "../../../../../fixtures/wecom/message/send.request.json"
-        ))
-        .unwrap();
+        let fixture: Value =
+            serde_json::from_str(include_str!("../../../../../fixtures/wecom/message/send.request.json")).unwrap();
         assert_eq!(serde_json::to_value(&sent).unwrap(), fixture);
         assert_eq!(sent.check(), []);
     }
@@ -400,43 +384,25 @@ mod tests {
         let official: SendMessageResponse = serde_json::from_str(official).unwrap();
         assert_eq!(official.invaliduser, ["userid1", "userid2"]);
         assert_eq!(official.msgid, Some("xxxx".into()));
-        let empty =
-            read(json!({"errcode": 0, "errmsg": "ok", "invaliduser": "", "invalidparty": null}));
-        assert!(
-            empty.invaliduser.is_empty() && empty.invalidparty.is_empty() && empty.msgid.is_none()
-        );
-        assert_eq!(
-            read(json!({"invalidtag": ["1", "2"], "invalidparty": " 1 | 2 "})).invalidparty,
-            ["1", "2"]
-        );
+        let empty = read(json!({"errcode": 0, "errmsg": "ok", "invaliduser": "", "invalidparty": null}));
+        assert!(empty.invaliduser.is_empty() && empty.invalidparty.is_empty() && empty.msgid.is_none());
+        assert_eq!(read(json!({"invalidtag": ["1", "2"], "invalidparty": " 1 | 2 "})).invalidparty, ["1", "2"]);
         assert_eq!(read(json!({"new_field": 1})).unknown.keys().collect::<Vec<_>>(), ["new_field"]);
     }
 
     #[test]
     fn limits_are_those_of_the_official_page() {
-        let fields =
-            |message: SendMessage| message.check().into_iter().map(|v| v.field).collect::<Vec<_>>();
+        let fields = |message: SendMessage| message.check().into_iter().map(|v| v.field).collect::<Vec<_>>();
         let to = || SendMessage::to_users(["a"]);
         assert_eq!(fields(to().text("中".repeat(682))), [""; 0]);
         assert_eq!(fields(to().text("中".repeat(683))), ["text.content"]);
         assert_eq!(fields(to().text("  ")), ["text.content"]);
-        assert_eq!(
-            fields(SendMessage::to_users((0..1001).map(|i| i.to_string())).text("x")),
-            ["touser"]
-        );
+        assert_eq!(fields(SendMessage::to_users((0..1001).map(|i| i.to_string())).text("x")), ["touser"]);
         assert_eq!(fields(to().markdown("x").safe(1)), ["safe"]);
         let card = TextCard { title: "t".into(), url: "ftp://x".into(), ..TextCard::default() };
-        assert_eq!(
-            fields(to().content(MessageContent::TextCard(card))),
-            ["textcard.description", "textcard.url"]
-        );
-        let news = News {
-            articles: vec![super::super::Article { title: "t".into(), ..Default::default() }; 9],
-        };
+        assert_eq!(fields(to().content(MessageContent::TextCard(card))), ["textcard.description", "textcard.url"]);
+        let news = News { articles: vec![super::super::Article { title: "t".into(), ..Default::default() }; 9] };
         let found = fields(to().content(MessageContent::News(news)));
-        assert_eq!(
-            (found[0].as_str(), found[1].as_str()),
-            ("news.articles", "news.articles[0].url")
-        );
+        assert_eq!((found[0].as_str(), found[1].as_str()), ("news.articles", "news.articles[0].url"));
     }
 }

@@ -462,30 +462,21 @@ impl TemplateCard {
     /// Has a tap on the card open a URL.
     #[must_use]
     pub fn opens(mut self, url: impl Into<String>) -> Self {
-        self.card_action =
-            Some(CardAction { kind: 1, url: Some(url.into()), ..CardAction::default() });
+        self.card_action = Some(CardAction { kind: 1, url: Some(url.into()), ..CardAction::default() });
         self
     }
 
     /// Tells whether members' actions on the card are called back, which needs a callback URL and a `task_id`.
     pub fn calls_back(&self) -> bool {
-        self.action_menu.is_some()
-            || !matches!(self.card_type, CardKind::TextNotice | CardKind::NewsNotice)
+        self.action_menu.is_some() || !matches!(self.card_type, CardKind::TextNotice | CardKind::NewsNotice)
     }
 
     pub(crate) fn check_for_app(&self, c: &mut Checker) {
         self.check_parts(c);
         if self.action_menu.is_some() && self.task_id.is_none() {
-            c.add(
-                "missing",
-                "template_card.task_id",
-                "is missing: a card with an action_menu needs one",
-            );
+            c.add("missing", "template_card.task_id", "is missing: a card with an action_menu needs one");
         }
-        if self.card_type == CardKind::NewsNotice
-            && self.card_image.is_none()
-            && self.image_text_area.is_none()
-        {
+        if self.card_type == CardKind::NewsNotice && self.card_image.is_none() && self.image_text_area.is_none() {
             c.add(
                 "missing",
                 "template_card.card_image",
@@ -497,16 +488,12 @@ impl TemplateCard {
     /// Robots show text and news notices only, without menus and task ids (path/99110).
     pub(crate) fn check_for_robot(&self, c: &mut Checker) {
         if !matches!(self.card_type, CardKind::TextNotice | CardKind::NewsNotice) {
-            let message = format!(
-                "`{}` is not taken from a robot; text_notice and news_notice are",
-                self.card_type.name()
-            );
+            let message =
+                format!("`{}` is not taken from a robot; text_notice and news_notice are", self.card_type.name());
             return c.add("unsupported", "template_card.card_type", message);
         }
         self.check_parts(c);
-        for (field, given) in
-            [("task_id", self.task_id.is_some()), ("action_menu", self.action_menu.is_some())]
-        {
+        for (field, given) in [("task_id", self.task_id.is_some()), ("action_menu", self.action_menu.is_some())] {
             if given {
                 c.add("unsupported", format!("template_card.{field}"), "is not taken from a robot");
             }
@@ -547,11 +534,9 @@ impl TemplateCard {
             let field = format!("template_card.{part}");
             match cards[self.card_type as usize] {
                 R if !self.has(part) => c.add("missing", field, "is missing"),
-                N if self.has(part) => c.add(
-                    "unsupported",
-                    field,
-                    format!("is no part of a {}", self.card_type.name()),
-                ),
+                N if self.has(part) => {
+                    c.add("unsupported", field, format!("is no part of a {}", self.card_type.name()))
+                }
                 R | O | N => {}
             }
         }
@@ -564,8 +549,7 @@ impl TemplateCard {
     }
 
     fn check_titles(&self, c: &mut Checker) {
-        let title =
-            self.main_title.as_ref().and_then(|main| main.title.as_deref()).unwrap_or_default();
+        let title = self.main_title.as_ref().and_then(|main| main.title.as_deref()).unwrap_or_default();
         let sub_title = self.sub_title_text.as_deref().unwrap_or_default();
         let enough = match self.card_type {
             CardKind::TextNotice => !title.is_empty() || !sub_title.is_empty(),
@@ -580,8 +564,7 @@ impl TemplateCard {
         if let Some(menu) = &self.action_menu {
             c.count("template_card.action_menu.action_list", menu.action_list.len(), 1..=3);
             for (i, item) in menu.action_list.iter().enumerate() {
-                let field =
-                    |name: &str| format!("template_card.action_menu.action_list[{i}].{name}");
+                let field = |name: &str| format!("template_card.action_menu.action_list[{i}].{name}");
                 c.present(&field("text"), &item.text);
                 check_key(c, &field("key"), &item.key);
             }
@@ -592,15 +575,8 @@ impl TemplateCard {
             let field = "template_card.task_id";
             c.present(field, task_id);
             c.bytes(field, task_id, limits::TASK_ID_BYTES);
-            if !task_id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'@'))
-            {
-                c.add(
-                    "invalid",
-                    field,
-                    "has other characters than letters, digits, `_`, `-` and `@`",
-                );
+            if !task_id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'@')) {
+                c.add("invalid", field, "has other characters than letters, digits, `_`, `-` and `@`");
             }
         }
     }
@@ -612,22 +588,10 @@ impl TemplateCard {
                 let message = format!("`{}` is not 1 (a URL) or 2 (a mini-program)", action.kind);
                 c.add("invalid", "template_card.card_action.type", message);
             }
-            check_link(
-                c,
-                "template_card.card_action",
-                action.kind,
-                action.url.as_deref(),
-                action.appid.as_deref(),
-            );
+            check_link(c, "template_card.card_action", action.kind, action.url.as_deref(), action.appid.as_deref());
         }
         if let Some(quote) = &self.quote_area {
-            check_link(
-                c,
-                "template_card.quote_area",
-                quote.kind,
-                quote.url.as_deref(),
-                quote.appid.as_deref(),
-            );
+            check_link(c, "template_card.quote_area", quote.kind, quote.url.as_deref(), quote.appid.as_deref());
         }
         if let Some(area) = &self.image_text_area {
             let field = "template_card.image_text_area";
@@ -637,21 +601,13 @@ impl TemplateCard {
         if let Some(image) = &self.card_image {
             c.present("template_card.card_image.url", &image.url);
             if image.aspect_ratio.is_some_and(|ratio| !(1.3..=2.25).contains(&ratio)) {
-                c.add(
-                    "invalid",
-                    "template_card.card_image.aspect_ratio",
-                    "is not between 1.3 and 2.25",
-                );
+                c.add("invalid", "template_card.card_image.aspect_ratio", "is not between 1.3 and 2.25");
             }
         }
         if let Some(color) = self.source.as_ref().and_then(|source| source.desc_color)
             && color > 3
         {
-            c.add(
-                "invalid",
-                "template_card.source.desc_color",
-                format!("`{color}` is not 0, 1, 2 or 3"),
-            );
+            c.add("invalid", "template_card.source.desc_color", format!("`{color}` is not 0, 1, 2 or 3"));
         }
     }
 
@@ -667,10 +623,7 @@ impl TemplateCard {
             match line.kind {
                 0 => {}
                 1 => c.present(&field("url"), line.url.as_deref().unwrap_or_default()),
-                2 => c.present(
-                    &field("media_id"),
-                    line.media_id.as_ref().map_or("", MediaId::as_str),
-                ),
+                2 => c.present(&field("media_id"), line.media_id.as_ref().map_or("", MediaId::as_str)),
                 3 => c.present(&field("userid"), line.userid.as_deref().unwrap_or_default()),
                 other => c.add("invalid", field("type"), format!("`{other}` is not 0, 1, 2 or 3")),
             }
@@ -691,11 +644,7 @@ impl TemplateCard {
             match button.kind {
                 0 => check_key(c, &field("key"), button.key.as_deref().unwrap_or_default()),
                 1 => c.present(&field("url"), button.url.as_deref().unwrap_or_default()),
-                other => c.add(
-                    "invalid",
-                    field("type"),
-                    format!("`{other}` is not 0 (callback) or 1 (a URL)"),
-                ),
+                other => c.add("invalid", field("type"), format!("`{other}` is not 0 (callback) or 1 (a URL)")),
             }
         }
         let keys = self.button_list.iter().filter_map(|button| button.key.as_deref());
@@ -713,11 +662,7 @@ impl TemplateCard {
         if let Some(vote) = &self.checkbox {
             check_question(c, "template_card.checkbox", &vote.question_key, &vote.option_list, 20);
             if vote.mode > 1 {
-                c.add(
-                    "invalid",
-                    "template_card.checkbox.mode",
-                    format!("`{}` is not 0 or 1", vote.mode),
-                );
+                c.add("invalid", "template_card.checkbox.mode", format!("`{}` is not 0 or 1", vote.mode));
             }
         }
         c.count("template_card.select_list", self.select_list.len(), 0..=3);
@@ -753,12 +698,7 @@ fn check_question(c: &mut Checker, field: &str, key: &str, options: &[CardOption
         c.bytes(&option_field("id"), &option.id, limits::OPTION_ID_BYTES);
         c.present(&option_field("text"), &option.text);
     }
-    check_unique(
-        c,
-        &format!("{field}.option_list"),
-        "id",
-        options.iter().map(|option| option.id.as_str()),
-    );
+    check_unique(c, &format!("{field}.option_list"), "id", options.iter().map(|option| option.id.as_str()));
 }
 
 fn check_unique<'a>(c: &mut Checker, list: &str, name: &str, keys: impl Iterator<Item = &'a str>) {
@@ -776,12 +716,8 @@ mod tests {
     use crate::limits::DOC_MESSAGE_SEND;
 
     fn fixture(name: &str) -> (TemplateCard, serde_json::Value) {
-        let path = format!(
-            "{}/../../fixtures/wecom/message/template_card.{name}.json",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let json: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let path = format!("{}/../../fixtures/wecom/message/template_card.{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         (serde_json::from_value(json.clone()).unwrap(), json)
     }
 
@@ -793,13 +729,7 @@ mod tests {
 
     #[test]
     fn the_five_official_cards_round_trip_and_pass() {
-        for kind in [
-            "text_notice",
-            "news_notice",
-            "button_interaction",
-            "vote_interaction",
-            "multiple_interaction",
-        ] {
+        for kind in ["text_notice", "news_notice", "button_interaction", "vote_interaction", "multiple_interaction"] {
             let (card, json) = fixture(kind);
             assert_eq!(serde_json::to_value(&card).unwrap(), json, "{kind}");
             assert_eq!(fields(&card), [""; 0], "{kind}");
@@ -809,11 +739,8 @@ mod tests {
     #[test]
     fn a_jump_without_title_is_named() {
         let (mut card, _) = fixture("text_notice");
-        card.jump_list = vec![Jump {
-            kind: 1,
-            url: Some("https://oa.example.com/order/123".into()),
-            ..Jump::default()
-        }];
+        card.jump_list =
+            vec![Jump { kind: 1, url: Some("https://oa.example.com/order/123".into()), ..Jump::default() }];
         assert_eq!(fields(&card), ["template_card.jump_list[0].title"]);
     }
 

@@ -63,15 +63,10 @@ impl RobotImage {
             return c.add("invalid", "image.base64", "is not base64");
         };
         if file.len() > limits::ROBOT_IMAGE_BYTES {
-            let message = format!(
-                "holds {} bytes; the limit is {} bytes",
-                file.len(),
-                limits::ROBOT_IMAGE_BYTES
-            );
+            let message = format!("holds {} bytes; the limit is {} bytes", file.len(), limits::ROBOT_IMAGE_BYTES);
             c.add("too_long", "image.base64", message);
         }
-        if !self.md5.is_empty() && !self.md5.eq_ignore_ascii_case(&hex::encode(Md5::digest(&file)))
-        {
+        if !self.md5.is_empty() && !self.md5.eq_ignore_ascii_case(&hex::encode(Md5::digest(&file))) {
             c.add("invalid", "image.md5", "is not the MD5 of the file in image.base64");
         }
     }
@@ -141,11 +136,8 @@ impl RobotMessage {
     ///
     /// `mobiles` may hold commas and blanks: `"13800138000, 13900139000"`; empty calls nobody.
     pub fn alert(text: impl Into<String>, at_all: bool, mobiles: &str) -> Self {
-        let mobiles = mobiles
-            .split([',', '，', ' ', '\n', '\t'])
-            .filter(|m| !m.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let mobiles =
+            mobiles.split([',', '，', ' ', '\n', '\t']).filter(|m| !m.is_empty()).map(str::to_owned).collect();
         Self::text(text).mention(Mentions { users: Vec::new(), mobiles, all: at_all })
     }
 
@@ -196,12 +188,8 @@ impl RobotMessage {
             c.bytes(field, content, limit);
         };
         match &self.content {
-            RobotContent::Text(text) => {
-                content(&mut c, "text.content", &text.content, limits::ROBOT_TEXT_BYTES)
-            }
-            RobotContent::Markdown(m) => {
-                content(&mut c, "markdown.content", &m.content, limits::ROBOT_MARKDOWN_BYTES)
-            }
+            RobotContent::Text(text) => content(&mut c, "text.content", &text.content, limits::ROBOT_TEXT_BYTES),
+            RobotContent::Markdown(m) => content(&mut c, "markdown.content", &m.content, limits::ROBOT_MARKDOWN_BYTES),
             RobotContent::MarkdownV2(m) => {
                 content(&mut c, "markdown_v2.content", &m.content, limits::ROBOT_MARKDOWN_BYTES);
             }
@@ -217,11 +205,7 @@ impl RobotMessage {
 
 impl Serialize for RobotMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        fn both<S: Serializer>(
-            serializer: S,
-            msgtype: &'static str,
-            body: &impl Serialize,
-        ) -> Result<S::Ok, S::Error> {
+        fn both<S: Serializer>(serializer: S, msgtype: &'static str, body: &impl Serialize) -> Result<S::Ok, S::Error> {
             let mut map = serializer.serialize_map(Some(2))?;
             map.serialize_entry("msgtype", msgtype)?;
             map.serialize_entry(msgtype, body)?;
@@ -281,18 +265,11 @@ mod tests {
             mentioned_list: vec!["wangqing".into(), "@all".into()],
             mentioned_mobile_list: vec!["13800001111".into(), "@all".into()],
         }));
-        assert_eq!(
-            sent(&text),
-            fixture(include_str!("../../../../../fixtures/wecom/robot/send.text.request.json"))
-        );
+        assert_eq!(sent(&text), fixture(include_str!("../../../../../fixtures/wecom/robot/send.text.request.json")));
         let image = RobotMessage::new(RobotContent::Image(RobotImage::of(b"data")));
-        assert_eq!(
-            sent(&image),
-            fixture(include_str!("../../../../../fixtures/wecom/robot/send.image.request.json"))
-        );
+        assert_eq!(sent(&image), fixture(include_str!("../../../../../fixtures/wecom/robot/send.image.request.json")));
         assert_eq!((text.check(), image.check()), (vec![], vec![]));
-        let news =
-            fixture(include_str!("../../../../../fixtures/wecom/robot/send.news.request.json"));
+        let news = fixture(include_str!("../../../../../fixtures/wecom/robot/send.news.request.json"));
         let read: News = serde_json::from_value(news["news"].clone()).unwrap();
         assert_eq!(sent(&RobotMessage::new(RobotContent::News(read))), news);
     }
@@ -313,10 +290,7 @@ mod tests {
             if !mobile_list.is_empty() {
                 expected["text"]["mentioned_mobile_list"] = serde_json::json!(mobile_list);
             }
-            assert_eq!(
-                sent(&RobotMessage::alert("服务器 CPU 使用率超过 80%", at_all, mobiles)),
-                expected
-            );
+            assert_eq!(sent(&RobotMessage::alert("服务器 CPU 使用率超过 80%", at_all, mobiles)), expected);
         }
     }
 
@@ -326,14 +300,8 @@ mod tests {
         assert_eq!(field(RobotMessage::text("x".repeat(2048))), None);
         assert_eq!(field(RobotMessage::text("x".repeat(2049))).as_deref(), Some("text.content"));
         assert_eq!(field(RobotMessage::markdown_v2("x".repeat(4096))), None);
-        assert_eq!(
-            field(RobotMessage::markdown_v2("x".repeat(4097))).as_deref(),
-            Some("markdown_v2.content")
-        );
+        assert_eq!(field(RobotMessage::markdown_v2("x".repeat(4097))).as_deref(), Some("markdown_v2.content"));
         let wrong = RobotImage { md5: "00".into(), ..RobotImage::of(b"data") };
-        assert_eq!(
-            field(RobotMessage::new(RobotContent::Image(wrong))).as_deref(),
-            Some("image.md5")
-        );
+        assert_eq!(field(RobotMessage::new(RobotContent::Image(wrong))).as_deref(), Some("image.md5"));
     }
 }

@@ -1,0 +1,224 @@
+//! What a refused request is answered: one envelope, a stable code, the field, the mend. The cause goes to the log only.
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::{InvalidSubmission, Violation};
+use pipeline::ports::{LedgerError, LedgerErrorKind};
+use pipeline::{AcceptError, RecallError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Names one request, in its answer and in the log.
+#[derive(Clone, Debug)]
+pub struct RequestId(String);
+
+impl RequestId {
+    pub(super) fn fresh() -> Self {
+        Self(format!("req_{:016x}", rand::random::<u64>()))
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A refused request.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    field: Option<String>,
+    hint: Option<String>,
+    doc: Option<String>,
+    retry_after: Option<u32>,
+    /// For the log, not for the caller.
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The body of every answer that is not a success.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ErrorEnvelope {
+    /// What was refused, and how to mend it.
+    pub error: ErrorBody,
+}
+
+/// What was refused, and how to mend it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// A stable word for programs; docs/errors has a page for each.
+    pub code: &'static str,
+    /// What happened, for people.
+    pub message: String,
+    /// The field that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Where it is documented.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doc: Option<String>,
+    /// Names the request in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl ApiError {
+    /// Refuses with a status, a code and a sentence.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            field: None,
+            hint: None,
+            doc: None,
+            retry_after: None,
+            cause: None,
+        }
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub(super) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong here; it is in the log")
+            .with_hint("a message without a receipt was not accepted: send it again with the same Idempotency-Key")
+    }
+
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn body(&self) -> ErrorBody {
+        ErrorBody {
+            code: self.code,
+            message: self.message.clone(),
+            field: self.field.clone(),
+            hint: self.hint.clone(),
+            doc: self.doc.clone(),
+            request_id: None,
+        }
+    }
+}
+
+impl From<Violation> for ApiError {
+    fn from(violation: Violation) -> Self {
+        let message = format!("`{}` {}", violation.field, violation.message);
+        Self {
+            field: Some(violation.field),
+            hint: violation.hint,
+            doc: violation.doc.map(str::to_owned),
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, violation.code, message)
+        }
+    }
+}
+
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        let refused = not_stored(error.kind);
+        Self { cause: Some(Box::new(error)), ..refused }
+    }
+}
+
+fn not_stored(kind: LedgerErrorKind) -> ApiError {
+    let (status, message) = match kind {
+        LedgerErrorKind::Full => (StatusCode::INSUFFICIENT_STORAGE, "the disk is full: nothing was stored"),
+        LedgerErrorKind::Unavailable | LedgerErrorKind::Corrupt => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the ledger is not available: nothing was stored")
+        }
+    };
+    let refused = ApiError::new(status, "not_stored", message)
+        .with_hint("send it again after Retry-After, with the same Idempotency-Key");
+    ApiError { retry_after: Some(5), ..refused }
+}
+
+impl From<AcceptError> for ApiError {
+    fn from(error: AcceptError) -> Self {
+        let code = error.code();
+        match error {
+            AcceptError::Invalid(InvalidSubmission(violation)) => violation.into(),
+            AcceptError::Forbidden { ref recipient } => {
+                let hint = if matches!(recipient, domain::Recipient::All) {
+                    "addressing everybody needs a key with the scope send:all"
+                } else {
+                    "use a key whose allow-lists include it"
+                };
+                Self::new(StatusCode::FORBIDDEN, code, error.to_string()).with_field("to").with_hint(hint)
+            }
+            AcceptError::MayNotSend => {
+                Self::new(StatusCode::FORBIDDEN, code, error.to_string()).with_hint("use a key with the scope send")
+            }
+            AcceptError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
+                .with_field("Idempotency-Key")
+                .with_hint("use a new key for a new request; a repeat must be byte for byte the same"),
+            AcceptError::NotStored(ref cause) => {
+                let refused = not_stored(cause.kind);
+                Self { cause: Some(Box::new(error)), ..refused }
+            }
+            _ => Self { cause: Some(Box::new(error)), ..Self::internal() },
+        }
+    }
+}
+
+impl From<RecallError> for ApiError {
+    fn from(error: RecallError) -> Self {
+        match error {
+            RecallError::NotRecallable(reason) => {
+                let refused = Self::new(StatusCode::CONFLICT, "not_recallable", reason.text);
+                Self { hint: reason.hint, ..refused }
+            }
+            RecallError::Ledger(error) => error.into(),
+            _ => Self::not_found("there is no such message"),
+        }
+    }
+}
+
+/// The part of an answer that the request's id is written into.
+#[derive(Clone, Debug)]
+struct Refused(ErrorBody);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = self.body();
+        if let Some(cause) = &self.cause {
+            tracing::error!(code = self.code, cause = cause.as_ref() as &dyn std::error::Error, "A request failed");
+        }
+        let mut response = (self.status, Json(ErrorEnvelope { error: body.clone() })).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(Refused(body));
+        response
+    }
+}
+
+/// Writes the request's id into a refusal.
+pub(super) async fn with_request_id(mut response: Response, id: &RequestId) -> Response {
+    let Some(Refused(mut body)) = response.extensions_mut().remove::<Refused>() else { return response };
+    body.request_id = Some(id.as_str().to_owned());
+    let Ok(json) = serde_json::to_vec(&ErrorEnvelope { error: body }) else { return response };
+    let (mut parts, old) = response.into_parts();
+    // Small and ours: reading it to the end lets the connection be used again.
+    let _replaced = to_bytes(old, 64 * 1024).await;
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(json.len()));
+    Response::from_parts(parts, Body::from(json))
+}

@@ -1,0 +1,33 @@
+//! Health, readiness and metrics.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use super::{Api, ApiError};
+
+/// What anybody may ask.
+pub(super) fn open() -> Router<Api> {
+    Router::new().route("/healthz", get(async || Json(json!({ "status": "ok" })))).route("/readyz", get(ready))
+}
+
+/// What a key that may read may ask.
+pub(super) fn described() -> Router<Api> {
+    Router::new().route("/metrics", get(metrics))
+}
+
+/// Ready means: a message sent now would be stored.
+async fn ready(State(api): State<Api>) -> Result<impl IntoResponse, ApiError> {
+    if (api.stopping)() {
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the gateway is being stopped"));
+    }
+    api.ledger.waiting_lanes().await?;
+    Ok(Json(json!({ "status": "ready" })))
+}
+
+async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (api.metrics)())
+}

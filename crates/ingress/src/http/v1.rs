@@ -1,0 +1,64 @@
+//! `/v1`: messages and keys.
+
+mod act;
+mod batch;
+mod keys;
+mod read;
+mod submission;
+mod submit;
+mod view;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use domain::MessageId;
+use futures::StreamExt as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Api, ApiError};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(submit::submit, read::list))
+        .routes(routes!(batch::submit_batch))
+        .routes(routes!(read::read))
+        .routes(routes!(act::cancel))
+        .routes(routes!(act::retry))
+        .routes(routes!(act::recall))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
+}
+
+/// Reads a body of at most `limit` bytes within the configured time.
+async fn read_body(State(api): &State<Api>, body: axum::body::Body, limit: usize) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("the body is larger than {limit} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+            .with_hint("divide it, or use /v1/messages/batch")
+    };
+    let reading = async {
+        let mut collected = bytes::BytesMut::new();
+        let mut parts = body.into_data_stream();
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "body_broken", "the body broke off"))?;
+            if collected.len() + part.len() > limit {
+                return Err(too_large());
+            }
+            collected.extend_from_slice(&part);
+        }
+        Ok(collected.freeze())
+    };
+    tokio::time::timeout(api.config.body_timeout, reading).await.unwrap_or_else(|_| {
+        Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long to arrive"))
+    })
+}
+
+fn parse_id(text: &str) -> Result<MessageId, ApiError> {
+    // What cannot be an id names no message: the same answer as for another caller's.
+    text.parse().map_err(|_| unknown_message())
+}
+
+fn unknown_message() -> ApiError {
+    ApiError::not_found("there is no such message").with_hint("a key sees only its own caller's messages")
+}

@@ -1,0 +1,161 @@
+//! `POST /v1/messages/batch`: NDJSON, one submission a line, one result a line, few commits.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use bytes::{Bytes, BytesMut};
+use domain::Submission;
+use futures::StreamExt as _;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::submission::SubmissionBody;
+use super::submit::hash_of;
+use super::view::ReceiptView;
+use crate::http::error::{ErrorBody, ErrorEnvelope};
+use crate::http::{Api, ApiError, Caller, MAX_BATCH, MAX_BODY};
+
+/// Lines that go to the ledger together.
+const TOGETHER: usize = 500;
+/// The most lines of a batch.
+const MAX_LINES: usize = 100_000;
+
+/// The result of one line.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LineResult {
+    /// Which line, counted from 1.
+    line: usize,
+    /// The status it would have had alone.
+    status: u16,
+    /// Its receipt, if it was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptView>,
+    /// Whether the receipt was given before, for the same request.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayed: bool,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorBody>,
+}
+
+/// Accepts many messages.
+///
+/// One submission a line (at most 1 MiB a line, 64 MiB and 100 000 lines in all), each on its own: one never fails
+/// another. Empty lines are passed over. A line may carry `idempotency_key`.
+#[utoipa::path(
+    post,
+    path = "/v1/messages/batch",
+    tag = "messages",
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses(
+        (status = 200, description = "One result a line", body = LineResult, content_type = "application/x-ndjson"),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 413, description = "Over 64 MiB; the lines before were accepted only if a result says so", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn submit_batch(state: State<Api>, caller: Caller, body: Body) -> Result<impl IntoResponse, ApiError> {
+    let mut batch = Batch { api: state.0, caller, line: 0, pending: Vec::new(), results: Vec::new() };
+    let mut parts = body.into_data_stream();
+    let mut buffer = BytesMut::new();
+    let mut received = 0;
+    loop {
+        let next = tokio::time::timeout(batch.api.config.body_timeout, parts.next()).await;
+        let Ok(next) = next else {
+            return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long to arrive"));
+        };
+        let Some(part) = next else { break };
+        let part = part.map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "body_broken", "the body broke off"))?;
+        received += part.len();
+        if received > MAX_BATCH {
+            let message = format!("the batch is larger than {MAX_BATCH} bytes");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).with_hint("divide it"));
+        }
+        buffer.extend_from_slice(&part);
+        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+            batch.take(buffer.split_to(end + 1).freeze()).await;
+        }
+        if buffer.len() > MAX_BODY {
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "a line is larger than 1 MiB"));
+        }
+    }
+    batch.take(buffer.freeze()).await;
+    batch.flush().await;
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], batch.results))
+}
+
+struct Batch {
+    api: Api,
+    caller: Caller,
+    line: usize,
+    pending: Vec<(usize, Submission)>,
+    results: Vec<u8>,
+}
+
+impl Batch {
+    async fn take(&mut self, line: Bytes) {
+        self.line += 1;
+        if line.trim_ascii().is_empty() {
+            return;
+        }
+        match self.parse(line.trim_ascii()) {
+            Ok(submission) => self.pending.push((self.line, submission)),
+            Err(error) => {
+                // Results stay in the order of the lines.
+                self.flush().await;
+                self.refuse(self.line, &error);
+            }
+        }
+        if self.pending.len() >= TOGETHER {
+            self.flush().await;
+        }
+    }
+
+    fn parse(&self, line: &[u8]) -> Result<Submission, ApiError> {
+        if self.line > MAX_LINES {
+            let message = format!("the batch has more than {MAX_LINES} lines");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_lines", message).with_hint("divide it"));
+        }
+        if line.len() > MAX_BODY {
+            return Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "the line is larger than 1 MiB",
+            ));
+        }
+        SubmissionBody::parse(line)?.into_submission(None, hash_of("POST", "/v1/messages/batch", line), true)
+    }
+
+    async fn flush(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let (lines, submissions): (Vec<_>, Vec<_>) = self.pending.drain(..).unzip();
+        for (line, result) in lines.into_iter().zip(self.api.intake.accept_all(&self.caller, submissions).await) {
+            match result {
+                Ok(receipt) => {
+                    let view = Some(ReceiptView::from(&receipt));
+                    self.write(&LineResult {
+                        line,
+                        status: 202,
+                        receipt: view,
+                        replayed: receipt.replayed,
+                        error: None,
+                    });
+                }
+                Err(error) => self.refuse(line, &error.into()),
+            }
+        }
+    }
+
+    fn refuse(&mut self, line: usize, error: &ApiError) {
+        let status = error.status().as_u16();
+        self.write(&LineResult { line, status, receipt: None, replayed: false, error: Some(error.body()) });
+    }
+
+    fn write(&mut self, result: &LineResult) {
+        if serde_json::to_writer(&mut self.results, result).is_ok() {
+            self.results.push(b'\n');
+        }
+    }
+}

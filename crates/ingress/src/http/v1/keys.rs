@@ -1,0 +1,163 @@
+//! `/v1/keys`: making, listing and revoking API keys, for administrators.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use domain::{AllowList, ApiKeyRecord, CallerId, Grant, Scope, Scopes, Timestamp, Violation};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::read_body;
+use crate::http::auth::{need, new_key};
+use crate::http::error::ErrorEnvelope;
+use crate::http::{Api, ApiError, Caller, MAX_BODY};
+
+/// A key to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyBody {
+    /// Whose messages it sends and sees.
+    caller: String,
+    /// Of `send`, `send:all`, `read`, `admin`; default `send` and `read`.
+    scopes: Option<Vec<String>>,
+    /// When it stops to work, RFC 3339.
+    expires_at: Option<String>,
+    /// Applications it may use; absent: all.
+    apps: Option<Vec<String>>,
+    /// Robots it may use; absent: all.
+    robots: Option<Vec<String>>,
+    /// Departments it may address; absent: all.
+    parties: Option<Vec<String>>,
+    /// Tags it may address; absent: all.
+    tags: Option<Vec<String>>,
+}
+
+/// What is known of a key; never the key itself.
+#[derive(Serialize, ToSchema)]
+pub(super) struct KeyView {
+    /// Its first characters.
+    prefix: String,
+    /// Whose messages it sends and sees.
+    caller: String,
+    /// What it may do.
+    scopes: String,
+    /// When it was made.
+    created_at: String,
+    /// When it stops to work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<String>,
+    /// When it was last used, to the minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<String>,
+}
+
+/// A key that was just made.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NewKeyView {
+    /// The key. It is shown this once.
+    key: String,
+    #[serde(flatten)]
+    about: KeyView,
+}
+
+impl From<&ApiKeyRecord> for KeyView {
+    fn from(key: &ApiKeyRecord) -> Self {
+        let shown = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Self {
+            prefix: key.prefix.clone(),
+            caller: key.grant.caller.to_string(),
+            scopes: key.grant.scopes.to_string(),
+            created_at: key.created_at.to_string(),
+            expires_at: shown(key.expires_at),
+            revoked_at: shown(key.revoked_at),
+            last_used_at: shown(key.last_used_at),
+        }
+    }
+}
+
+/// Lists the keys.
+#[utoipa::path(
+    get,
+    path = "/v1/keys",
+    tag = "keys",
+    responses(
+        (status = 200, description = "The keys", body = Vec<KeyView>),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 403, description = "Not an administrator's key", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Vec<KeyView>>, ApiError> {
+    need(&caller, Scope::Admin)?;
+    Ok(Json(api.keys.list().iter().map(KeyView::from).collect()))
+}
+
+/// Makes a key.
+#[utoipa::path(
+    post,
+    path = "/v1/keys",
+    tag = "keys",
+    request_body = KeyBody,
+    responses(
+        (status = 201, description = "The key, shown this once", body = NewKeyView),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 403, description = "Not an administrator's key", body = ErrorEnvelope),
+        (status = 422, description = "A rule is broken, by field", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn create(
+    state: State<Api>,
+    caller: Caller,
+    body: Body,
+) -> Result<(StatusCode, Json<NewKeyView>), ApiError> {
+    need(&caller, Scope::Admin)?;
+    let bytes = read_body(&state, body, MAX_BODY).await?;
+    let body: KeyBody = serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::from(Violation::new("invalid", "(body)", format!("cannot be read: {error}"))))?;
+    if body.caller.trim().is_empty() {
+        return Err(Violation::new("missing", "caller", "is empty").into());
+    }
+    let scopes = body.scopes.unwrap_or_else(|| vec!["send".to_owned(), "read".to_owned()]);
+    let scopes: Scopes = scopes.join(",").parse().map_err(|error: domain::UnknownScope| {
+        ApiError::from(Violation::new("invalid", "scopes", error.to_string()))
+    })?;
+    let expires_at = body.expires_at.map(|text| text.parse::<Timestamp>()).transpose();
+    let expires_at =
+        expires_at.map_err(|error| ApiError::from(Violation::new("invalid", "expires_at", error.to_string())))?;
+    let now = state.clock.now();
+    if expires_at.is_some_and(|end| end <= now) {
+        return Err(Violation::new("invalid", "expires_at", "has passed").into());
+    }
+    let allow = AllowList { apps: body.apps, robots: body.robots, parties: body.parties, tags: body.tags };
+    let key = new_key(Grant { caller: CallerId::new(body.caller), scopes, allow }, now, expires_at);
+    state.keys.add(key.record.clone()).await?;
+    Ok((StatusCode::CREATED, Json(NewKeyView { key: key.text, about: KeyView::from(&key.record) })))
+}
+
+/// Revokes a key at once.
+#[utoipa::path(
+    delete,
+    path = "/v1/keys/{prefix}",
+    tag = "keys",
+    params(("prefix" = String, Path, description = "The key's first characters, as listed")),
+    responses(
+        (status = 204, description = "It no longer works"),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 403, description = "Not an administrator's key", body = ErrorEnvelope),
+        (status = 404, description = "No such key that works", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn revoke(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(prefix): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    need(&caller, Scope::Admin)?;
+    match api.keys.revoke(&prefix).await? {
+        0 => Err(ApiError::not_found("there is no such key that works")),
+        _ => Ok(StatusCode::NO_CONTENT),
+    }
+}

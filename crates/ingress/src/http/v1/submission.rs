@@ -1,0 +1,354 @@
+//! The body of a submission: read strictly, every unknown field refused by name.
+
+use axum::http::StatusCode;
+use domain::{
+    Content, ContentKind, Dedupe, DedupeBy, Mention, Options, Priority, Recipient, RecipientSet, RequestHash,
+    Submission, Timestamp, Violation, parse_duration,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::http::ApiError;
+
+/// What belongs to a later version: known by name, so that the refusal says so.
+const NOT_AVAILABLE: &[&str] = &["people", "chats", "emails", "template", "variables", "route", "overflow", "fan_out"];
+/// How long a dedupe window may be.
+const LONGEST_WINDOW: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+
+/// A message to be delivered. Exactly one of the content fields is needed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubmissionBody {
+    /// For whom.
+    #[serde(default)]
+    to: ToBody,
+    /// The configured application that members are addressed through; default: the configured default.
+    app: Option<String>,
+    /// Plain text: a string, or WeCom's object.
+    #[schema(value_type = Option<Object>, example = "DFB-2000内胆：7月19日完成")]
+    text: Option<Box<RawValue>>,
+    /// WeCom's markdown: a string, or WeCom's object.
+    #[schema(value_type = Option<Object>)]
+    markdown: Option<Box<RawValue>>,
+    /// Robots' larger markdown: a string, or WeCom's object.
+    #[schema(value_type = Option<Object>)]
+    markdown_v2: Option<Box<RawValue>>,
+    /// A picture: `{"media_id": …}`; for a robot `{"base64": …, "md5": …}`.
+    #[schema(value_type = Option<Object>)]
+    image: Option<Box<RawValue>>,
+    /// A voice clip: `{"media_id": …}`.
+    #[schema(value_type = Option<Object>)]
+    voice: Option<Box<RawValue>>,
+    /// A video: `{"media_id": …, "title": …, "description": …}`.
+    #[schema(value_type = Option<Object>)]
+    video: Option<Box<RawValue>>,
+    /// A file: `{"media_id": …}`.
+    #[schema(value_type = Option<Object>)]
+    file: Option<Box<RawValue>>,
+    /// A text card: `{"title": …, "description": …, "url": …}`.
+    #[schema(value_type = Option<Object>)]
+    textcard: Option<Box<RawValue>>,
+    /// Articles: `{"articles": […]}`.
+    #[schema(value_type = Option<Object>)]
+    news: Option<Box<RawValue>>,
+    /// Articles kept by WeCom: `{"articles": […]}`.
+    #[schema(value_type = Option<Object>)]
+    mpnews: Option<Box<RawValue>>,
+    /// A mini-program notice.
+    #[schema(value_type = Option<Object>)]
+    miniprogram_notice: Option<Box<RawValue>>,
+    /// One of the five template cards.
+    #[schema(value_type = Option<Object>)]
+    template_card: Option<Box<RawValue>>,
+    /// Whom a robot's message calls by name.
+    mention: Option<MentionBody>,
+    /// WeCom's confidentiality: 0 shareable, 1 confidential, 2 inside the company (mpnews only).
+    #[serde(default)]
+    safe: u8,
+    /// Makes harmless what a stranger may have typed: mentions, links, the marks of markdown.
+    #[serde(default)]
+    escape: bool,
+    /// `urgent`, `normal` or `bulk`; default `normal`.
+    priority: Option<String>,
+    /// Not to be sent before: RFC 3339.
+    send_at: Option<String>,
+    /// Not to be sent at or after: RFC 3339.
+    expires_at: Option<String>,
+    /// What makes a later submission a repeat, which is recorded and not sent.
+    dedupe: Option<DedupeBody>,
+    /// For search; at most 20.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// Your own JSON object, given back as it came.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+    /// In a batch: the idempotency key of this line. Elsewhere it is the header `Idempotency-Key`.
+    idempotency_key: Option<String>,
+}
+
+/// For whom. At least one recipient is needed; nothing is ever sent to everybody by default.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToBody {
+    /// Members, by userid.
+    #[serde(default)]
+    users: Vec<String>,
+    /// Departments, by id.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    parties: Vec<IdBody>,
+    /// Tags, by id.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    tags: Vec<IdBody>,
+    /// Everybody in the application's visible range; needs the scope `send:all`.
+    #[serde(default)]
+    all: bool,
+    /// Robots, by their configured name.
+    #[serde(default)]
+    robots: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum IdBody {
+    Number(u64),
+    Text(String),
+}
+
+/// Whom a robot's message calls by name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MentionBody {
+    /// Members, by userid.
+    #[serde(default)]
+    users: Vec<String>,
+    /// Members, by mobile number.
+    #[serde(default)]
+    mobiles: Vec<String>,
+    /// The whole group.
+    #[serde(default)]
+    all: bool,
+}
+
+/// What makes a later submission a repeat: `key` or `content`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DedupeBody {
+    /// The same key of your choice.
+    key: Option<String>,
+    /// The same recipients, app, options and content.
+    #[serde(default)]
+    content: bool,
+    /// For how long, such as `10m`; default `10m`.
+    window: Option<String>,
+}
+
+impl SubmissionBody {
+    /// Reads a body. What is not JSON is 400; what is not a submission is 422.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            refusal(&path, &error.into_inner())
+        })?;
+        json.end().map_err(|error| refusal(".", &error))?;
+        Ok(body)
+    }
+
+    /// Turns the body into a submission; `hash` is that of the whole request.
+    pub(super) fn into_submission(
+        self,
+        key: Option<String>,
+        hash: RequestHash,
+        in_batch: bool,
+    ) -> Result<Submission, ApiError> {
+        if self.idempotency_key.is_some() && !in_batch {
+            return Err(ApiError::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid",
+                "`idempotency_key` is for the lines of a batch",
+            )
+            .with_field("idempotency_key")
+            .with_hint("send the header Idempotency-Key"));
+        }
+        let content = self.content()?;
+        let content = if self.escape { content.escaped() } else { content };
+        let mention =
+            self.mention.map(|m| Mention { users: m.users, mobiles: m.mobiles, all: m.all }).unwrap_or_default();
+        Ok(Submission {
+            to: self.to.recipients()?,
+            app: self.app,
+            content,
+            options: Options { safe: self.safe, mention },
+            priority: priority(self.priority.as_deref())?,
+            send_at: time("send_at", self.send_at.as_deref())?,
+            expires_at: time("expires_at", self.expires_at.as_deref())?,
+            dedupe: self.dedupe.map(DedupeBody::into_dedupe).transpose()?,
+            tags: self.tags,
+            metadata: metadata(self.metadata.as_deref())?,
+            idempotency: key.or(self.idempotency_key).map(|key| (key, hash)),
+        })
+    }
+
+    fn content(&self) -> Result<Content, ApiError> {
+        let fields = [
+            (ContentKind::Text, &self.text),
+            (ContentKind::Markdown, &self.markdown),
+            (ContentKind::MarkdownV2, &self.markdown_v2),
+            (ContentKind::Image, &self.image),
+            (ContentKind::Voice, &self.voice),
+            (ContentKind::Video, &self.video),
+            (ContentKind::File, &self.file),
+            (ContentKind::TextCard, &self.textcard),
+            (ContentKind::News, &self.news),
+            (ContentKind::MpNews, &self.mpnews),
+            (ContentKind::MiniprogramNotice, &self.miniprogram_notice),
+            (ContentKind::TemplateCard, &self.template_card),
+        ];
+        let given: Vec<_> = fields.iter().filter_map(|(kind, raw)| raw.as_deref().map(|raw| (*kind, raw))).collect();
+        match given[..] {
+            [(kind, raw)] => one_content(kind, raw),
+            [] => Err(Violation::new("missing", "text", "is missing, and so is every other content field")
+                .with_hint("give one of text, markdown, markdown_v2, image, voice, video, file, textcard, news, mpnews, miniprogram_notice or template_card")
+                .into()),
+            [_, (second, _), ..] => Err(Violation::new("invalid", second.name(), format!("stands beside `{}`", given[0].0))
+                .with_hint("a message has exactly one content field")
+                .into()),
+        }
+    }
+}
+
+fn one_content(kind: ContentKind, raw: &RawValue) -> Result<Content, ApiError> {
+    let json = raw.get().trim();
+    if kind.is_plain() && json.starts_with('"') {
+        let text: String = serde_json::from_str(json).map_err(|error| refusal(kind.name(), &error))?;
+        return Ok(Content::plain(kind, &text));
+    }
+    if json.starts_with('{') {
+        return Ok(Content::new(kind, json));
+    }
+    let wanted = if kind.is_plain() { "a string or an object" } else { "an object" };
+    Err(Violation::new("invalid", kind.name(), format!("is not {wanted}")).into())
+}
+
+impl ToBody {
+    fn recipients(self) -> Result<RecipientSet, ApiError> {
+        let id = |id: IdBody| match id {
+            IdBody::Number(number) => number.to_string(),
+            IdBody::Text(text) => text,
+        };
+        let recipients: Vec<Recipient> = self
+            .users
+            .into_iter()
+            .map(|user| if user == "@all" { Recipient::All } else { Recipient::User(user) })
+            .chain(self.parties.into_iter().map(|party| Recipient::Party(id(party))))
+            .chain(self.tags.into_iter().map(|tag| Recipient::Tag(id(tag))))
+            .chain(self.all.then_some(Recipient::All))
+            .chain(self.robots.into_iter().map(Recipient::Robot))
+            .collect();
+        if let Some(bad) = recipients.iter().find(|recipient| !is_plausible(recipient)) {
+            let (field, value) = match bad {
+                Recipient::User(value) => ("to.users", value.as_str()),
+                Recipient::Party(value) => ("to.parties", value.as_str()),
+                Recipient::Tag(value) => ("to.tags", value.as_str()),
+                Recipient::Robot(value) => ("to.robots", value.as_str()),
+                Recipient::All => ("to.all", ""),
+            };
+            let shown: String = value.chars().take(80).collect();
+            return Err(Violation::new("invalid", field, format!("holds {shown:?}, which cannot be an id"))
+                .with_hint("an id has 1 to 64 characters, and no `|`, blanks or line breaks; one list entry is one id")
+                .into());
+        }
+        Ok(RecipientSet::new(recipients))
+    }
+}
+
+/// A `|` would smuggle a second recipient into a call, a line break one into the ledger.
+fn is_plausible(recipient: &Recipient) -> bool {
+    let id = match recipient {
+        Recipient::All => return true,
+        Recipient::User(id) | Recipient::Party(id) | Recipient::Tag(id) | Recipient::Robot(id) => id,
+    };
+    let numeric = matches!(recipient, Recipient::Party(_) | Recipient::Tag(_));
+    (1..=64).contains(&id.chars().count())
+        && !id.chars().any(|c| c == '|' || c.is_whitespace() || c.is_control())
+        && !id.starts_with('@')
+        && (!numeric || id.bytes().all(|b| b.is_ascii_digit()))
+}
+
+impl DedupeBody {
+    fn into_dedupe(self) -> Result<Dedupe, ApiError> {
+        let by = match (self.key, self.content) {
+            (Some(key), false) => DedupeBy::Key(key),
+            (None, true) => DedupeBy::Content,
+            _ => {
+                let violation = Violation::new("invalid", "dedupe", "needs either `key` or `content: true`");
+                return Err(violation.with_hint(r#"for example {"key": "order-4711", "window": "10m"}"#).into());
+            }
+        };
+        let text = self.window.as_deref().unwrap_or("10m");
+        match parse_duration(text).filter(|window| !window.is_zero() && *window <= LONGEST_WINDOW) {
+            Some(window) => Ok(Dedupe { by, window }),
+            None => Err(Violation::new("invalid", "dedupe.window", format!("`{text}` is not a time such as `10m`"))
+                .with_hint("write 30s, 10m, 2h or 7d; 30 days is the most")
+                .into()),
+        }
+    }
+}
+
+fn priority(text: Option<&str>) -> Result<Priority, ApiError> {
+    match text.map(str::parse) {
+        None => Ok(Priority::default()),
+        Some(Ok(priority)) => Ok(priority),
+        Some(Err(_)) => {
+            Err(Violation::new("invalid", "priority", format!("`{}` is not a priority", text.unwrap_or_default()))
+                .with_hint("there are urgent, normal and bulk")
+                .into())
+        }
+    }
+}
+
+fn time(field: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        Violation::new("invalid", field, format!("`{text}` is not a time"))
+            .with_hint("write RFC 3339 with an offset: 2026-07-19T08:00:00+08:00")
+            .into()
+    })
+}
+
+fn metadata(raw: Option<&RawValue>) -> Result<Option<Box<str>>, ApiError> {
+    match raw.map(|raw| raw.get().trim()) {
+        None | Some("null") => Ok(None),
+        Some(object) if object.starts_with('{') => Ok(Some(object.into())),
+        Some(_) => Err(Violation::new("invalid", "metadata", "is not a JSON object").into()),
+    }
+}
+
+/// Says what serde found, by field.
+fn refusal(path: &str, error: &serde_json::Error) -> ApiError {
+    let text = error.to_string();
+    let base = if path == "." { String::new() } else { path.to_owned() };
+    if let Some(name) = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+        let parent = base.strip_suffix(name).unwrap_or(&base).trim_end_matches('.');
+        let field = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+        if NOT_AVAILABLE.contains(&name) {
+            return Violation::new("not_available", field, "is not available in this version")
+                .with_hint("leave it out; see the changelog for what is coming")
+                .into();
+        }
+        let known =
+            text.split_once("expected one of ").map(|(_, known)| known.split(" at line ").next().unwrap_or(known));
+        let hint = known.map_or_else(|| "leave it out".to_owned(), |known| format!("known here are {known}"));
+        return Violation::new("unknown_field", field, "is not a field here").with_hint(hint).into();
+    }
+    if error.is_data() {
+        let what = text.split(" at line ").next().unwrap_or_default();
+        let field = if base.is_empty() { "(body)".to_owned() } else { base };
+        return Violation::new("invalid", field, format!("cannot be read: {what}")).into();
+    }
+    ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is not JSON: {text}"))
+        .with_hint("send one JSON object in UTF-8, without a byte-order mark")
+}
