@@ -1,2 +1,79 @@
-//! stub
-fn main() {}
+//! `cargo xtask <chore>`: one entrance for chores; each CI job is one chore and runs the same on a laptop.
+
+mod doc_links;
+mod generate;
+mod layers;
+mod licences;
+mod run;
+
+use std::process::ExitCode;
+
+use run::{cargo, say};
+
+const CHORES: &[(&str, &str, fn() -> anyhow::Result<()>)] = &[
+    ("fmt", "the code is formatted", fmt),
+    ("clippy", "the lints are quiet", clippy),
+    ("test", "everything: fmt, clippy, tests, docs, layers, generated, doc-links, licences, demo", test),
+    ("tests", "the tests alone", tests),
+    ("docs", "the documentation builds without warnings", docs),
+    ("layers", "the edges between the crates are the ones drawn", layers::check),
+    ("generated", "generated files are up to date; with --write, write them", generate::check),
+    ("doc-links", "official links are uniform, and links between documents lead somewhere", doc_links::check),
+    ("licences", "every dependency's licence is a permissive one", licences::check),
+    ("demo", "the demo delivers its sample traffic", demo),
+];
+
+fn main() -> ExitCode {
+    let chore = std::env::args().nth(1).unwrap_or_default();
+    let Some((name, _, run)) = CHORES.iter().find(|(name, ..)| *name == chore) else {
+        say("cargo xtask <chore>");
+        for (name, what, _) in CHORES {
+            say(&format!("  {name:<10} {what}"));
+        }
+        return ExitCode::from(2);
+    };
+    match run() {
+        Ok(()) => {
+            say(&format!("{name}: done"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            say(&format!("{name}: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn fmt() -> anyhow::Result<()> {
+    cargo(&["fmt", "--all", "--check"], &[])
+}
+
+fn clippy() -> anyhow::Result<()> {
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])
+}
+
+fn docs() -> anyhow::Result<()> {
+    let flags = [("RUSTDOCFLAGS", "-D warnings")];
+    cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"], &flags)
+}
+
+/// The README's test command. Nothing but Rust and a C compiler is needed: what the tests talk to is built with them.
+fn test() -> anyhow::Result<()> {
+    fmt()?;
+    layers::check()?;
+    doc_links::check()?;
+    licences::check()?;
+    clippy()?;
+    tests()?;
+    generate::check()?;
+    docs()?;
+    demo()
+}
+
+fn tests() -> anyhow::Result<()> {
+    cargo(&["test", "--workspace", "--locked"], &[("INSTA_UPDATE", "no")])
+}
+
+fn demo() -> anyhow::Result<()> {
+    cargo(&["run", "--quiet", "--locked", "--package", "hongyan", "--", "demo", "--exit"], &[])
+}

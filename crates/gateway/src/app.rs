@@ -1,0 +1,242 @@
+//! The wiring: configuration → rooms → a running house, and its orderly end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use backends::Engine;
+use channels::{AppConfig, RobotConfig, Via};
+use domain::{BreakerPolicy, Quota, RetryPolicy};
+use ingress::http::{Api, HttpConfig, KeyRing};
+use pipeline::ports::{Channels, Clock};
+use pipeline::{DispatchConfig, Dispatcher, Intake, IntakeConfig, Recaller, SweepConfig, Sweeper};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use wecom::{AgentId, FileTokenStore, MemoryTokenStore, TokenStore, Transport};
+
+use crate::config::{Config, DeliveryVia, LedgerEngine};
+use crate::{first_key, observe, server};
+
+/// How long an idempotency key is kept.
+const IDEMPOTENCY_WINDOW: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct House {
+    /// Where its API is.
+    pub address: SocketAddr,
+    /// An administrator's key.
+    pub first_key: first_key::FirstKey,
+    stop_serving: CancellationToken,
+    stop_working: CancellationToken,
+    server: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Builds the channels of a configuration.
+///
+/// # Errors
+/// Names the option that cannot be used.
+pub fn channels(config: &Config) -> anyhow::Result<Channels> {
+    let store: Arc<dyn TokenStore> = match config.ledger.engine {
+        LedgerEngine::Sqlite => Arc::new(FileTokenStore::new(config.data_dir.join("tokens"))),
+        LedgerEngine::Memory => Arc::new(MemoryTokenStore),
+    };
+    let apps = config.apps.iter().map(|(name, app)| {
+        let agent_id = app.agent_id.parse().with_context(|| format!("apps.{name}.agent_id is not a number"))?;
+        let secret = app.secret.clone().with_context(|| format!("apps.{name}.secret is missing"))?;
+        Ok(AppConfig {
+            name: name.clone(),
+            corp_id: app.corp_id.trim().into(),
+            agent_id: AgentId(agent_id),
+            secret: secret.0.expose().trim().into(),
+        })
+    });
+    let robots = config.robots.iter().map(|(name, robot)| {
+        let key = robot.key.clone().with_context(|| format!("robots.{name}.key is missing"))?;
+        Ok(RobotConfig { name: name.clone(), key: key.0 })
+    });
+    let built = channels::build(channels::Config {
+        transport: transport(config)?,
+        token_store: store,
+        apps: apps.collect::<anyhow::Result<_>>()?,
+        robots: robots.collect::<anyhow::Result<_>>()?,
+        app_concurrency: config.dispatch.app_concurrency,
+        robot_concurrency: config.dispatch.robot_concurrency,
+        robot_quota: Quota { limit: config.quota.robot_per_minute, window: std::time::Duration::from_secs(60) },
+        via: match config.delivery.via {
+            DeliveryVia::Wecom => Via::Wecom,
+            DeliveryVia::File => Via::File(config.delivery.folder.clone()),
+        },
+    });
+    Ok(built?)
+}
+
+/// Makes the connection to WeCom.
+///
+/// # Errors
+/// Names the option that cannot be used.
+pub fn transport(config: &Config) -> anyhow::Result<Transport> {
+    let section = &config.wecom;
+    let mut builder = Transport::builder()
+        .origin(&section.api_base)
+        .allow_http(section.allow_http)
+        .timeout(section.timeout.0)
+        .connect_timeout(section.connect_timeout.0)
+        .connections(section.connections);
+    if let Some(proxy) = &section.proxy {
+        builder = builder.proxy(proxy.0.expose());
+    }
+    builder.build().context("wecom.api_base (WECHAT_API_BASE) or wecom.proxy cannot be used")
+}
+
+/// Opens the ledger of a configuration.
+///
+/// # Errors
+/// Names the file that cannot be used.
+pub async fn open_ledger(config: &Config, clock: &dyn Clock) -> anyhow::Result<backends::Backends> {
+    let engine = match config.ledger.engine {
+        LedgerEngine::Sqlite => Engine::Sqlite,
+        LedgerEngine::Memory => Engine::Memory,
+    };
+    Ok(backends::open(&backends::Config { engine, data_dir: config.data_dir.clone() }, clock).await?)
+}
+
+impl House {
+    /// Starts the gateway on a listener that is ready.
+    ///
+    /// # Errors
+    /// Names what cannot be used; nothing runs then.
+    pub async fn start(
+        config: &Config,
+        key: Option<&str>,
+        listener: TcpListener,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let channels = channels(config)?;
+        Self::start_with(config, channels, key, listener, clock).await
+    }
+
+    /// Starts the gateway over channels of one's own.
+    ///
+    /// # Errors
+    /// Names what cannot be used; nothing runs then.
+    pub async fn start_with(
+        config: &Config,
+        channels: Channels,
+        key: Option<&str>,
+        listener: TcpListener,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let backends = open_ledger(config, clock.as_ref()).await?;
+        let first_key = first_key::FirstKey::find_or_make(key, Self::key_folder(config))?;
+        let keys = Arc::new(KeyRing::open(backends.ledger.clone(), clock.clone(), first_key.text()).await?);
+        let dispatch = dispatch_config(config);
+        let dispatcher =
+            Dispatcher::new(backends.ledger.clone(), backends.doorbell, channels.clone(), clock.clone(), dispatch);
+        let intake_config = IntakeConfig {
+            default_app: default_app(config),
+            deadline: config.retry.deadline.0,
+            idempotency_window: IDEMPOTENCY_WINDOW,
+        };
+        let handle = dispatcher.handle();
+        let recaller = Recaller::new(backends.ledger.clone(), channels.clone(), clock.clone());
+        let sweep = SweepConfig { every: config.dispatch.sweep_every.0, idempotency_window: IDEMPOTENCY_WINDOW };
+        let sweeper = Sweeper::new(backends.ledger.clone(), handle.clone(), recaller.clone(), clock.clone(), sweep);
+        let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
+        let stopping = stop_serving.clone();
+        let api = Api {
+            intake: Arc::new(Intake::new(
+                backends.ledger.clone(),
+                channels,
+                handle.clone(),
+                clock.clone(),
+                intake_config,
+            )),
+            ledger: backends.ledger,
+            recaller,
+            dispatcher: handle,
+            clock,
+            keys,
+            metrics: observe::metrics(),
+            stopping: Arc::new(move || stopping.is_cancelled()),
+            config: http_config(config),
+        };
+        let limits =
+            server::Limits { connections: config.http.connections, header_timeout: config.http.header_timeout.0 };
+        let workers = vec![
+            tokio::spawn(dispatcher.run(stop_working.clone())),
+            tokio::spawn(sweeper.run(stop_working.clone())),
+            tokio::spawn(observe::upkeep(stop_working.clone())),
+        ];
+        let server = tokio::spawn(server::run(listener, ingress::http::router(api), limits, stop_serving.clone()));
+        Ok(Self { address, first_key, stop_serving, stop_working, server, workers })
+    }
+
+    /// Returns the base URL of the API.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops in order: no new requests, no new deliveries, calls under way settled, leases given back.
+    pub async fn stop(self) {
+        self.stop_serving.cancel();
+        let _served = self.server.await;
+        self.stop_working.cancel();
+        for worker in self.workers {
+            let _worked = worker.await;
+        }
+    }
+
+    fn key_folder(config: &Config) -> Option<&Path> {
+        (config.ledger.engine == LedgerEngine::Sqlite).then_some(config.data_dir.as_path())
+    }
+}
+
+/// The application that members are addressed through: the one named, else `default`, else the only one.
+pub fn default_app(config: &Config) -> Option<String> {
+    let named = config.default_app.clone();
+    let conventional = || config.apps.contains_key("default").then(|| "default".to_owned());
+    let only = || (config.apps.len() == 1).then(|| config.apps.keys().next().cloned()).flatten();
+    named.or_else(conventional).or_else(only)
+}
+
+/// The retry policy of a configuration.
+pub fn retry_policy(config: &Config) -> RetryPolicy {
+    let retry = &config.retry;
+    RetryPolicy {
+        attempts: retry.attempts,
+        base: retry.base.0,
+        factor: retry.factor,
+        cap: retry.cap.0,
+        jitter: retry.jitter,
+        deadline: retry.deadline.0,
+    }
+}
+
+fn dispatch_config(config: &Config) -> DispatchConfig {
+    let breaker = &config.circuit_breaker;
+    DispatchConfig {
+        retry: retry_policy(config),
+        breaker: BreakerPolicy {
+            failures: breaker.failures,
+            probe_every: breaker.probe_every.0,
+            throttled_for: breaker.throttled_for.0,
+            misconfigured_for: breaker.misconfigured_for.0,
+        },
+        stop_within: config.dispatch.stop_within.0,
+        ..DispatchConfig::default()
+    }
+}
+
+fn http_config(config: &Config) -> HttpConfig {
+    HttpConfig {
+        metrics_open: config.metrics.open,
+        loopback_hosts_only: config.loopback_hosts_only,
+        body_timeout: config.http.body_timeout.0,
+        retry_deadline: config.retry.deadline.0,
+    }
+}

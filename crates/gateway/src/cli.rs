@@ -1,0 +1,185 @@
+//! The command line: one file per command.
+//!
+//! Human output goes to standard output in Chinese or English; `--json` prints what programs read. Exit codes:
+//! 0 done, 1 something failed here, 2 misused, 3 refused by the server, 4 not delivered, 5 not reachable now,
+//! 6 uncertain, 7 delivered to some.
+
+mod config;
+mod demo;
+mod doctor;
+mod gateway;
+mod key;
+mod language;
+mod message;
+mod send;
+mod serve;
+mod simulate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use self::language::Language;
+use crate::config::{Environment, Loaded, load};
+
+pub use send::parse_flag;
+
+/// Done.
+pub(crate) const DONE: u8 = 0;
+/// Something failed here.
+pub(crate) const FAILED: u8 = 1;
+/// Misused.
+pub(crate) const MISUSED: u8 = 2;
+/// Refused by the server.
+pub(crate) const REFUSED: u8 = 3;
+/// Not delivered.
+pub(crate) const NOT_DELIVERED: u8 = 4;
+/// Not reachable now.
+pub(crate) const UNREACHABLE: u8 = 5;
+/// Perhaps delivered.
+pub(crate) const UNCERTAIN: u8 = 6;
+/// Delivered to some.
+pub(crate) const PARTLY: u8 = 7;
+
+/// Takes a message once and delivers it durably through WeCom (企业微信).
+#[derive(Debug, Parser)]
+#[command(name = "hongyan", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The configuration file; default: hongyan.toml here, then in ~/.config/hongyan
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The language of human output; default: by LANG
+    #[arg(long, global = true, value_enum)]
+    lang: Option<Language>,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 something failed here, 2 misused, 3 refused by the server, \
+4 not delivered, 5 not reachable now, 6 uncertain, 7 delivered to some.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start gateway, simulator and sample traffic; nothing else is needed
+    Demo(demo::DemoArguments),
+    /// Start the gateway
+    Serve,
+    /// Send a message, through a gateway or directly
+    Send(Box<send::SendArguments>),
+    /// Look at messages, retry, cancel or recall them
+    #[command(subcommand)]
+    Message(message::MessageCommand),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Check and show the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Find out what is wrong, a line each with its mend
+    Doctor,
+    /// Start the WeCom simulator
+    Simulate(simulate::SimulateArguments),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What every command may need.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) language: Language,
+    pub(crate) json: bool,
+    config: Option<PathBuf>,
+}
+
+impl Context {
+    /// Reads the configuration.
+    pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
+        let environment = Environment::of_process()?;
+        let file = self.config.clone().or_else(|| environment.get("HONGYAN_CONFIG").map(PathBuf::from));
+        load(file.as_deref(), environment)
+    }
+
+    /// Says something to people, on standard output.
+    pub(crate) fn say(&self, english: impl AsRef<str>, chinese: impl AsRef<str>) {
+        print(self.language.pick(english.as_ref(), chinese.as_ref()));
+    }
+}
+
+/// Prints a line on standard output.
+#[expect(clippy::print_stdout, reason = "this is the command line's one way of printing")]
+pub(crate) fn print(line: &str) {
+    println!("{line}");
+}
+
+/// Prints a line on standard error.
+#[expect(clippy::print_stderr, reason = "this is the command line's one way of complaining")]
+pub(crate) fn complain(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let Arguments { command, config, lang, json } = Arguments::parse();
+    // The command line's own HTTP client; the SDK brings its own.
+    let _first = rustls::crypto::ring::default_provider().install_default();
+    let language = lang.unwrap_or_else(Language::of_environment);
+    let context = Context { language, json, config };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("error: could not start: {error}"));
+            return ExitCode::from(FAILED);
+        }
+    };
+    match runtime.block_on(run(command, &context)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&chain(&error, context.language));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
+    match command {
+        Command::Demo(arguments) => demo::run(&arguments, context).await,
+        Command::Serve => serve::run(context).await,
+        Command::Send(arguments) => send::run(*arguments, context).await,
+        Command::Message(command) => message::run(command, context).await,
+        Command::Key(command) => key::run(command, context).await,
+        Command::Config(command) => config::run(&command, context),
+        Command::Doctor => doctor::run(context).await,
+        Command::Simulate(arguments) => simulate::run(&arguments).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "hongyan", &mut std::io::stdout());
+            Ok(DONE)
+        }
+    }
+}
+
+/// Prints an error with its causes, once.
+fn chain(error: &anyhow::Error, language: Language) -> String {
+    let mut text = format!("{}: {error}", language.pick("error", "错误"));
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // Some libraries repeat their cause in their own text.
+        if !said.contains(&cause) {
+            text.push_str(&format!("\n{}: {cause}", language.pick("caused by", "原因")));
+        }
+        said = cause;
+    }
+    text
+}
+
+/// Returns the command line's description, for the generated reference.
+pub fn description() -> clap::Command {
+    Arguments::command()
+}

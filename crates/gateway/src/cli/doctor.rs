@@ -1,0 +1,211 @@
+//! `hongyan doctor`: what is wrong, a line each with its mend.
+//!
+//! It calls WeCom as the gateway would, but sends no message: a robot's key is tried with an empty request, which WeCom
+//! refuses by its content if the key is good (44004, 93017) and by the key if it is not (93000).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wecom::api::robot::RobotMessage;
+use wecom::{AgentId, Client, ErrCode, Error, Method, RobotClient, RobotKey};
+
+use super::{Context, DONE, FAILED, print};
+use crate::app;
+use crate::config::{Config, check};
+
+/// How far this machine's clock may be off.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
+
+struct Finding {
+    what: String,
+    good: bool,
+    text: String,
+    mend: Option<String>,
+}
+
+impl Finding {
+    fn good(what: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { what: what.into(), good: true, text: text.into(), mend: None }
+    }
+
+    fn bad(what: impl Into<String>, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what: what.into(), good: false, text: text.into(), mend: Some(mend.into()) }
+    }
+
+    fn of_error(what: impl Into<String>, error: &Error) -> Self {
+        let mend = match (error.errcode(), error.from_ip()) {
+            (Some(ErrCode::IP_NOT_TRUSTED), Some(ip)) => format!(
+                "add {ip} to 企业可信IP: admin console → 应用管理 → the application → 企业可信IP (a trusted domain or callback URL must be set there first); it takes about a minute"
+            ),
+            _ => error.hint().unwrap_or("see the message").to_owned(),
+        };
+        let shown = error.to_string();
+        Self::bad(what, shown.split(", hint: [").next().unwrap_or_default(), mend)
+    }
+}
+
+pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
+    let loaded = context.load()?;
+    let mut findings = Vec::new();
+    match check(&loaded.config) {
+        Ok(warnings) if warnings.is_empty() => findings.push(Finding::good("config", "can be used")),
+        Ok(warnings) => {
+            findings.extend(warnings.into_iter().map(|text| Finding {
+                what: "config".into(),
+                good: true,
+                text,
+                mend: None,
+            }));
+        }
+        Err(error) => findings.push(Finding::bad("config", error.to_string(), "mend the option named")),
+    }
+    findings.push(data_dir(&loaded.config));
+    if findings.iter().all(|finding| finding.good) {
+        findings.extend(upstream(&loaded.config).await);
+    }
+    let good = findings.iter().all(|finding| finding.good);
+    for finding in &findings {
+        print_finding(finding, context);
+    }
+    Ok(if good { DONE } else { FAILED })
+}
+
+fn print_finding(finding: &Finding, context: &Context) {
+    if context.json {
+        let line = json!({ "check": finding.what, "ok": finding.good, "text": finding.text, "mend": finding.mend });
+        return print(&line.to_string());
+    }
+    let mark =
+        if finding.good { context.language.pick("ok  ", "正常") } else { context.language.pick("BAD ", "异常") };
+    let mend = finding.mend.as_ref().map(|mend| format!("\n      → {mend}")).unwrap_or_default();
+    print(&format!("{mark}  {}: {}{mend}", finding.what, finding.text));
+}
+
+fn data_dir(config: &Config) -> Finding {
+    let what = "data_dir";
+    let probe = config.data_dir.join(".doctor");
+    let existed = config.data_dir.is_dir();
+    let tried = std::fs::create_dir_all(&config.data_dir)
+        .and_then(|()| std::fs::write(&probe, b""))
+        .and_then(|()| std::fs::remove_file(&probe));
+    if !existed {
+        // Leave nothing behind that was not there; a directory with files in it stays.
+        let _only_if_empty = std::fs::remove_dir(&config.data_dir);
+    }
+    match tried {
+        Ok(()) => Finding::good(what, format!("{} can be written to", config.data_dir.display())),
+        Err(error) => Finding::bad(
+            what,
+            format!("{}: {error}", config.data_dir.display()),
+            "set data_dir to a directory of this user's",
+        ),
+    }
+}
+
+async fn upstream(config: &Config) -> Vec<Finding> {
+    let transport = match app::transport(config) {
+        Ok(transport) => transport,
+        Err(error) => return vec![Finding::bad("wecom", format!("{error:#}"), "mend wecom.api_base or wecom.proxy")],
+    };
+    let mut findings = vec![clock(&config.wecom.api_base).await];
+    for (name, section) in &config.apps {
+        let (Ok(agent), Some(secret)) = (section.agent_id.parse().map(AgentId), section.secret.clone()) else {
+            continue;
+        };
+        let client = Client::builder(transport.clone(), section.corp_id.trim(), secret.0).agent(agent).build();
+        findings.extend(application(name, agent, &client).await);
+    }
+    for (name, section) in &config.robots {
+        let Some(key) = &section.key else { continue };
+        findings.push(match RobotKey::parse(key.0.expose(), transport.origin()) {
+            Ok(key) => robot(name, &RobotClient::new(transport.clone(), key)).await,
+            Err(error) => {
+                Finding::bad(format!("robots.{name}"), error.to_string(), "copy the key from the robot's page")
+            }
+        });
+    }
+    findings
+}
+
+async fn application(name: &str, agent: AgentId, client: &Client) -> Vec<Finding> {
+    let credential = format!("apps.{name} corp id and secret");
+    let about = client.raw(Method::Get, "/cgi-bin/agent/get", &[("agentid", &agent.to_string())], None).await;
+    let answered = |error: &Error| {
+        matches!(error.kind(), wecom::ErrorKind::Api { .. } | wecom::ErrorKind::NotJson { status: 404, .. })
+    };
+    match about {
+        Ok(about) => vec![
+            Finding::good(credential, "WeCom gave an access token"),
+            Finding::good(
+                format!("apps.{name} agent id"),
+                format!("{agent} is \"{}\"", about["name"].as_str().unwrap_or_default()),
+            ),
+            visible_range(name, &about),
+        ],
+        Err(error) if error.errcode() == Some(ErrCode::OTHER_AGENT) => vec![
+            Finding::good(credential, "WeCom gave an access token"),
+            Finding::bad(
+                format!("apps.{name} agent id"),
+                format!("{agent} does not belong to this secret (301002)"),
+                "copy agent id and secret from the same application's page",
+            ),
+        ],
+        Err(error) if answered(&error) && !error.is_auth() => vec![
+            Finding::good(credential, "WeCom gave an access token"),
+            Finding::of_error(format!("apps.{name} agent id"), &error),
+        ],
+        Err(error) => vec![Finding::of_error(credential, &error)],
+    }
+}
+
+fn visible_range(name: &str, about: &Value) -> Finding {
+    let count = |pointer: &str| about.pointer(pointer).and_then(Value::as_array).map_or(0, Vec::len);
+    let (users, parties, tags) =
+        (count("/allow_userinfos/user"), count("/allow_partys/partyid"), count("/allow_tags/tagid"));
+    let what = format!("apps.{name} visible range");
+    if users + parties + tags == 0 {
+        return Finding::bad(
+            what,
+            "is empty: nobody can be reached",
+            "add members or departments: 应用管理 → the application → 可见范围",
+        );
+    }
+    Finding::good(what, format!("{users} members, {parties} departments, {tags} tags"))
+}
+
+async fn robot(name: &str, client: &RobotClient) -> Finding {
+    let what = format!("robots.{name} key");
+    match client.send(RobotMessage::text("")).await {
+        Ok(_) => Finding::good(what, "works"),
+        Err(error) => match error.errcode() {
+            Some(ErrCode(44_004 | 93_017 | 40_058 | 40_008)) => Finding::good(what, "works (nothing was sent)"),
+            Some(ErrCode::FREQUENCY_LIMIT) => Finding::good(what, "works, and is at its limit of 20 a minute"),
+            _ => Finding::of_error(what, &error),
+        },
+    }
+}
+
+/// Compares this machine's clock with the Date header upstream; a wrong clock breaks TLS and token ends.
+async fn clock(origin: &str) -> Finding {
+    let what = "clock and network";
+    let Ok(http) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build() else {
+        return Finding::bad(what, "could not make an HTTP client", "report this");
+    };
+    let answer = match http.head(origin).send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let text = format!("{origin} cannot be reached: {cause}");
+            return Finding::bad(what, text, "check DNS, proxy (wecom.proxy), firewall and TLS certificates");
+        }
+    };
+    let date = answer.headers().get("date").and_then(|value| value.to_str().ok());
+    let theirs = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|zoned| zoned.timestamp());
+    let Some(theirs) = theirs else { return Finding::good(what, format!("{origin} answers")) };
+    let off = jiff::Timestamp::now().duration_since(theirs).unsigned_abs();
+    if off > CLOCK_TOLERANCE {
+        let text = format!("this machine's clock is {} s off", off.as_secs());
+        return Finding::bad(what, text, "synchronise it: timedatectl set-ntp true");
+    }
+    Finding::good(what, format!("{origin} answers; the clock is {} s off", off.as_secs()))
+}

@@ -1,0 +1,152 @@
+//! Talking to a running gateway: where it is, with which key, and what its answers mean.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use super::{Context, FAILED, REFUSED, UNREACHABLE};
+use crate::config::Loaded;
+use crate::first_key::FirstKey;
+
+/// A running gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway {
+    http: reqwest::Client,
+    origin: String,
+    key: wecom::Secret,
+}
+
+/// A gateway that did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GatewayError {
+    /// Nobody answered.
+    #[error("no gateway answers at {origin}")]
+    Unreachable {
+        origin: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    /// It refused.
+    #[error("{}", describe(.body))]
+    Refused { status: u16, body: Value },
+}
+
+impl GatewayError {
+    /// The exit code that says so.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreachable { .. } => UNREACHABLE,
+            Self::Refused { status: 503 | 507, .. } => UNREACHABLE,
+            Self::Refused { status: 400..500, .. } => REFUSED,
+            Self::Refused { .. } => FAILED,
+        }
+    }
+}
+
+/// The sentence and the mend of an error envelope.
+pub(crate) fn describe(body: &Value) -> String {
+    let error = &body["error"];
+    let mut text = error["message"].as_str().unwrap_or("the answer is not a gateway's").to_owned();
+    for (label, name) in [("hint", "hint"), ("see", "doc"), ("code", "code")] {
+        if let Some(value) = error[name].as_str() {
+            text.push_str(&format!("\n{label}: {value}"));
+        }
+    }
+    text
+}
+
+impl Gateway {
+    /// Finds the gateway: `HONGYAN_URL` and `HONGYAN_API_KEY`, else the configured address and the data directory's key.
+    pub(crate) fn find(loaded: &Loaded) -> anyhow::Result<Self> {
+        let environment = &loaded.environment;
+        let origin = match environment.get("HONGYAN_URL") {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", loaded.config.listen),
+        };
+        let key = match environment.secret("HONGYAN_API_KEY")? {
+            Some(key) => key.0,
+            None => match FirstKey::read(&loaded.config.data_dir)? {
+                Some(text) => text.as_str().into(),
+                None => bail!(
+                    "no API key: set HONGYAN_API_KEY, or run where the gateway's data directory is ({} has none)",
+                    loaded.config.data_dir.display()
+                ),
+            },
+        };
+        Self::at(origin, key)
+    }
+
+    /// Talks to the gateway at `origin`.
+    pub(crate) fn at(origin: String, key: wecom::Secret) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(120))
+            .build()
+            .context("could not make an HTTP client")?;
+        Ok(Self { http, origin, key })
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, GatewayError> {
+        self.call(self.http.get(self.url(path))).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, GatewayError> {
+        self.call(self.http.delete(self.url(path))).await
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+        idempotency_key: Option<&str>,
+    ) -> Result<Value, GatewayError> {
+        let mut request = self.http.post(self.url(path));
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        self.call(request).await
+    }
+
+    /// Hands in lines of NDJSON; returns one result a line.
+    pub(crate) async fn batch(&self, lines: String) -> Result<Vec<Value>, GatewayError> {
+        let text = self.text(self.http.post(self.url("/v1/messages/batch")).body(lines)).await?;
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    async fn call(&self, request: reqwest::RequestBuilder) -> Result<Value, GatewayError> {
+        let text = self.text(request).await?;
+        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    async fn text(&self, request: reqwest::RequestBuilder) -> Result<String, GatewayError> {
+        let unreachable = |source: reqwest::Error| GatewayError::Unreachable { origin: self.origin.clone(), source };
+        let answer = request.bearer_auth(self.key.expose()).send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(unreachable)?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Err(GatewayError::Refused { status: status.as_u16(), body })
+    }
+}
+
+/// Prints a gateway's error and returns its exit code.
+pub(crate) fn report(error: GatewayError, context: &Context) -> u8 {
+    let code = error.exit_code();
+    if let (true, GatewayError::Refused { body, .. }) = (context.json, &error) {
+        super::print(&body.to_string());
+    } else {
+        super::complain(&super::chain(&anyhow::Error::new(error), context.language));
+    }
+    code
+}

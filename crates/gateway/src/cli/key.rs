@@ -1,0 +1,104 @@
+//! `hongyan key`: make, list and revoke API keys, through the running gateway.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::gateway::{Gateway, report};
+use super::send::split_list;
+use super::{Context, DONE, print};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a key; it is shown this once
+    Create(CreateArguments),
+    /// List the keys
+    List,
+    /// Revoke a key at once
+    Revoke {
+        /// The key's first characters, as listed
+        prefix: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateArguments {
+    /// Whose messages it sends and sees
+    #[arg(long)]
+    caller: String,
+    /// Of send, send:all, read, admin
+    #[arg(long, default_value = "send,read")]
+    scopes: String,
+    /// When it stops to work: RFC 3339
+    #[arg(long, value_name = "TIME")]
+    expires_at: Option<String>,
+    /// Only these applications
+    #[arg(long, value_name = "NAMES")]
+    apps: Option<String>,
+    /// Only these robots
+    #[arg(long, value_name = "NAMES")]
+    robots: Option<String>,
+    /// Only these departments
+    #[arg(long, value_name = "IDS")]
+    parties: Option<String>,
+    /// Only these tags
+    #[arg(long, value_name = "IDS")]
+    tags: Option<String>,
+}
+
+pub(super) async fn run(command: KeyCommand, context: &Context) -> anyhow::Result<u8> {
+    let gateway = Gateway::find(&context.load()?)?;
+    let result = match &command {
+        KeyCommand::Create(arguments) => gateway.post("/v1/keys", Some(&body(arguments)), None).await,
+        KeyCommand::List => gateway.get("/v1/keys").await,
+        KeyCommand::Revoke { prefix } => gateway.delete(&format!("/v1/keys/{prefix}")).await,
+    };
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(error) => return Ok(report(error, context)),
+    };
+    match &command {
+        KeyCommand::Revoke { .. } if !context.json => context.say("Revoked.", "已吊销。"),
+        _ if context.json => print(&answer.to_string()),
+        KeyCommand::Create(_) => print(answer["key"].as_str().unwrap_or_default()),
+        KeyCommand::List | KeyCommand::Revoke { .. } => print_list(&answer, context),
+    }
+    Ok(DONE)
+}
+
+fn body(arguments: &CreateArguments) -> Value {
+    let mut body = Map::new();
+    body.insert("caller".to_owned(), json!(arguments.caller));
+    body.insert("scopes".to_owned(), json!(split_list(Some(&arguments.scopes))));
+    if let Some(end) = &arguments.expires_at {
+        body.insert("expires_at".to_owned(), json!(end));
+    }
+    for (name, list) in [
+        ("apps", &arguments.apps),
+        ("robots", &arguments.robots),
+        ("parties", &arguments.parties),
+        ("tags", &arguments.tags),
+    ] {
+        if let Some(list) = list {
+            body.insert(name.to_owned(), json!(split_list(Some(list))));
+        }
+    }
+    Value::Object(body)
+}
+
+fn print_list(keys: &Value, context: &Context) {
+    for key in keys.as_array().map(Vec::as_slice).unwrap_or_default() {
+        let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
+        let state = if key["revoked_at"].is_string() {
+            context.language.pick("revoked", "已吊销")
+        } else {
+            context.language.pick("works", "可用")
+        };
+        print(&format!(
+            "{}…  {:<16}  {:<20}  {state}  {}",
+            text("prefix"),
+            text("caller"),
+            text("scopes"),
+            text("last_used_at")
+        ));
+    }
+}

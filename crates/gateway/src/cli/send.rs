@@ -1,0 +1,320 @@
+//! `hongyan send`: one message, or many from a file; through a gateway, or directly with one call upstream.
+
+mod content;
+mod direct;
+pub(super) mod wait;
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+
+use super::gateway::{Gateway, report};
+use super::{Context, DONE, MISUSED, NOT_DELIVERED, PARTLY, REFUSED, complain, print};
+
+/// Lines of a bulk send that go in together.
+const TOGETHER: usize = 500;
+
+#[derive(Debug, Args)]
+pub(super) struct SendArguments {
+    /// Members, by userid, divided by `,` or `|`; `@all` means everybody
+    #[arg(long, value_name = "USERS")]
+    to: Option<String>,
+    /// Departments, by id
+    #[arg(long, value_name = "IDS")]
+    party: Option<String>,
+    /// Tags, by id
+    #[arg(long, value_name = "IDS")]
+    tag: Option<String>,
+    /// Robots, by their configured name
+    #[arg(long, value_name = "NAMES")]
+    robot: Option<String>,
+    /// Group chats (not available in this version)
+    #[arg(long, value_name = "NAMES", hide = true)]
+    chat: Option<String>,
+    /// Mailboxes (not available in this version)
+    #[arg(long, value_name = "ADDRESSES", hide = true)]
+    email: Option<String>,
+    /// Business identities (not available in this version)
+    #[arg(long, value_name = "IDS", hide = true)]
+    person: Option<String>,
+    /// A route (not available in this version)
+    #[arg(long, value_name = "NAME", hide = true)]
+    route: Option<String>,
+    /// The application that members are addressed through
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
+    /// Plain text; without any content it is read from standard input
+    #[arg(long, value_name = "TEXT", group = "content")]
+    text: Option<String>,
+    /// Markdown
+    #[arg(long, value_name = "MARKDOWN", group = "content")]
+    markdown: Option<String>,
+    /// A file of markdown; `-` is standard input
+    #[arg(long, value_name = "FILE", group = "content")]
+    markdown_file: Option<PathBuf>,
+    /// A file with robots' larger markdown; `-` is standard input
+    #[arg(long, value_name = "FILE", group = "content")]
+    markdown_v2_file: Option<PathBuf>,
+    /// A file with a template card, or a whole submission's content, as JSON; `-` is standard input
+    #[arg(long, value_name = "FILE", group = "content")]
+    card: Option<PathBuf>,
+    /// Send every line of a file of NDJSON submissions; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["content", "to", "direct"])]
+    batch: Option<PathBuf>,
+    /// Make harmless what a stranger may have typed
+    #[arg(long)]
+    escape: bool,
+    /// Have a robot mention members, by userid
+    #[arg(long, value_name = "USERS")]
+    at: Option<String>,
+    /// Have a robot mention members, by mobile number: `"13800138000, 13900139000"`
+    #[arg(long, value_name = "MOBILES")]
+    at_mobile: Option<String>,
+    /// Have a robot mention everybody: 0, 1, true or false; alone it means 1
+    #[arg(long, value_name = "0|1", num_args = 0..=1, default_missing_value = "1", value_parser = parse_flag, default_value = "0")]
+    at_all: bool,
+    /// urgent, normal or bulk
+    #[arg(long)]
+    priority: Option<String>,
+    /// Not before: RFC 3339
+    #[arg(long, value_name = "TIME")]
+    send_at: Option<String>,
+    /// Not at or after: RFC 3339
+    #[arg(long, value_name = "TIME")]
+    expires_at: Option<String>,
+    /// A key under which a repeat of this command is not sent again
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Wait until it is delivered or not; the exit code tells
+    #[arg(long, conflicts_with = "direct")]
+    wait: bool,
+    /// Without a gateway: one call upstream, nothing kept; the exit code tells
+    #[arg(long)]
+    direct: bool,
+    /// With --direct: a file with the robot's key or whole webhook URL; `-` is standard input
+    #[arg(long, value_name = "FILE", requires = "direct", conflicts_with = "robot")]
+    robot_key_file: Option<PathBuf>,
+    /// Do not ask before sending to everybody
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Reads 0, 1, true, false.
+///
+/// # Errors
+/// Anything else.
+pub fn parse_flag(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" => Ok(true),
+        "0" | "false" | "" => Ok(false),
+        _ => Err("0, 1, true or false".to_owned()),
+    }
+}
+
+pub(super) async fn run(arguments: SendArguments, context: &Context) -> anyhow::Result<u8> {
+    if let Some(file) = &arguments.batch {
+        return send_batch(file, context).await;
+    }
+    if !arguments.has_recipient() {
+        complain(context.language.pick(
+            "error: no recipient: name --to, --party, --tag or --robot; nothing is ever sent to everybody by default",
+            "错误：没有接收者：请用 --to、--party、--tag 或 --robot 指定；默认绝不会发给所有人",
+        ));
+        return Ok(MISUSED);
+    }
+    if arguments.is_for_everybody() && !arguments.yes && !confirmed(context)? {
+        return Ok(MISUSED);
+    }
+    let submission = arguments.submission()?;
+    if arguments.direct {
+        return direct::run(&arguments, &submission, context).await;
+    }
+    let gateway = Gateway::find(&context.load()?)?;
+    let receipt = match gateway.post("/v1/messages", Some(&submission), arguments.idempotency_key.as_deref()).await {
+        Ok(receipt) => receipt,
+        Err(error) => return Ok(report(error, context)),
+    };
+    if arguments.wait {
+        return wait::until_final(&gateway, receipt["id"].as_str().unwrap_or_default(), context).await;
+    }
+    if context.json {
+        print(&receipt.to_string());
+    } else {
+        let id = receipt["id"].as_str().unwrap_or_default();
+        context.say(format!("accepted {id}"), format!("已受理 {id}"));
+    }
+    Ok(DONE)
+}
+
+fn confirmed(context: &Context) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    complain(context.language.pick("Send to everybody? [y/N] ", "确定发给所有人？[y/N] "));
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "是"))
+}
+
+/// Divides a list by `,`, `|` or their full-width forms.
+pub(super) fn split_list(list: Option<&str>) -> Vec<&str> {
+    let parts = list.unwrap_or_default().split([',', '|', '，', ' ', '\n', '\t']);
+    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+impl SendArguments {
+    fn has_recipient(&self) -> bool {
+        let lists = [&self.to, &self.party, &self.tag, &self.robot, &self.chat, &self.email, &self.person, &self.route];
+        self.robot_key_file.is_some() || lists.iter().any(|list| !split_list(list.as_deref()).is_empty())
+    }
+
+    fn is_for_everybody(&self) -> bool {
+        split_list(self.to.as_deref()).contains(&"@all")
+    }
+
+    fn submission(&self) -> anyhow::Result<Value> {
+        let mut to = Map::new();
+        let users: Vec<&str> = split_list(self.to.as_deref()).into_iter().filter(|user| *user != "@all").collect();
+        for (name, list) in [
+            ("users", users),
+            ("parties", split_list(self.party.as_deref())),
+            ("tags", split_list(self.tag.as_deref())),
+            ("robots", split_list(self.robot.as_deref())),
+            ("chats", split_list(self.chat.as_deref())),
+            ("emails", split_list(self.email.as_deref())),
+            ("people", split_list(self.person.as_deref())),
+        ] {
+            if !list.is_empty() {
+                to.insert(name.to_owned(), json!(list));
+            }
+        }
+        if self.is_for_everybody() {
+            to.insert("all".to_owned(), json!(true));
+        }
+        let mut submission = Map::new();
+        submission.insert("to".to_owned(), Value::Object(to));
+        content::add_to(&mut submission, self)?;
+        let mention = self.mention();
+        if mention != json!({}) {
+            submission.insert("mention".to_owned(), mention);
+        }
+        for (name, value) in [
+            ("app", &self.app),
+            ("priority", &self.priority),
+            ("send_at", &self.send_at),
+            ("expires_at", &self.expires_at),
+            ("route", &self.route),
+        ] {
+            if let Some(value) = value {
+                submission.insert(name.to_owned(), json!(value));
+            }
+        }
+        if self.escape {
+            submission.insert("escape".to_owned(), json!(true));
+        }
+        Ok(Value::Object(submission))
+    }
+
+    fn mention(&self) -> Value {
+        let mut mention = Map::new();
+        for (name, list) in
+            [("users", split_list(self.at.as_deref())), ("mobiles", split_list(self.at_mobile.as_deref()))]
+        {
+            if !list.is_empty() {
+                mention.insert(name.to_owned(), json!(list));
+            }
+        }
+        if self.at_all {
+            mention.insert("all".to_owned(), json!(true));
+        }
+        Value::Object(mention)
+    }
+}
+
+/// Reads a file; `-` is standard input.
+pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
+    if path == Path::new("-") {
+        return std::io::read_to_string(std::io::stdin()).context("could not read standard input");
+    }
+    std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))
+}
+
+/// Hands in a file of NDJSON, some lines at a time, with a progress bar for people.
+async fn send_batch(file: &Path, context: &Context) -> anyhow::Result<u8> {
+    let gateway = Gateway::find(&context.load()?)?;
+    let text = read_text(file)?;
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.is_empty() {
+        bail!("{} has no lines", file.display());
+    }
+    let progress = if context.json { ProgressBar::hidden() } else { ProgressBar::new(lines.len() as u64) };
+    progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}")?);
+    let (mut accepted, mut refused) = (0_usize, 0_usize);
+    for (chunk, lines) in lines.chunks(TOGETHER).enumerate() {
+        let results = match gateway.batch(lines.join("\n")).await {
+            Ok(results) => results,
+            Err(error) => return Ok(report(error, context)),
+        };
+        for mut result in results {
+            let line = result["line"].as_u64().unwrap_or_default() + (chunk * TOGETHER) as u64;
+            result["line"] = json!(line);
+            if result["status"] == json!(202) {
+                accepted += 1;
+            } else {
+                refused += 1;
+                if !context.json {
+                    progress.suspend(|| complain(&format!("{}: {}", line, super::gateway::describe(&result))));
+                }
+            }
+            if context.json {
+                print(&result.to_string());
+            }
+        }
+        progress.inc(lines.len() as u64);
+    }
+    progress.finish_and_clear();
+    if !context.json {
+        context
+            .say(format!("{accepted} accepted, {refused} refused"), format!("受理 {accepted} 条，拒绝 {refused} 条"));
+    }
+    Ok(match (accepted, refused) {
+        (_, 0) => DONE,
+        (0, _) => REFUSED,
+        _ => PARTLY,
+    })
+}
+
+/// The exit code of a message's state.
+pub(super) fn exit_code_of(state: &str) -> u8 {
+    match state {
+        "delivered" | "duplicate" => DONE,
+        "partly_delivered" => PARTLY,
+        "uncertain" => super::UNCERTAIN,
+        _ => NOT_DELIVERED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_take_commas_bars_and_blanks() {
+        assert_eq!(split_list(Some("zhangsan,lisi| wangwu，zhaoliu")), ["zhangsan", "lisi", "wangwu", "zhaoliu"]);
+        assert_eq!(split_list(Some("13800138000, 13900139000")), ["13800138000", "13900139000"]);
+        assert!(split_list(Some("")).is_empty() && split_list(None).is_empty());
+    }
+
+    #[test]
+    fn flags_are_0_1_true_or_false() {
+        for (text, flag) in [("1", true), ("0", false), ("true", true), ("False", false)] {
+            assert_eq!(parse_flag(text), Ok(flag), "{text}");
+        }
+        assert!(parse_flag("maybe").is_err());
+    }
+}

@@ -1,0 +1,48 @@
+//! `hongyan serve`: the gateway until it is told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use pipeline::ports::SystemClock;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Context, DONE};
+use crate::app::House;
+use crate::config::check;
+use crate::observe;
+
+pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
+    let loaded = context.load()?;
+    observe::start_log(&loaded.config.log)?;
+    for warning in check(&loaded.config)? {
+        tracing::warn!("{warning}");
+    }
+    let key = match loaded.environment.is_set("HONGYAN_API_KEY") {
+        // Set to nothing is not unset: it is refused.
+        true => Some(loaded.environment.get("HONGYAN_API_KEY").unwrap_or_default().to_owned()),
+        false => loaded.environment.secret("HONGYAN_API_KEY")?.map(|key| key.0.expose().to_owned()),
+    };
+    let address = loaded.config.listen;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("listen: could not listen on {address}"))?;
+    let house = House::start(&loaded.config, key.as_deref(), listener, Arc::new(SystemClock::new())).await?;
+    if let Some(path) = &house.first_key.made {
+        tracing::info!(path = %path.display(), "Made an API key; it is in {}", path.display());
+    }
+    tracing::info!(origin = %house.origin(), "Hongyan listens on {}", house.origin());
+    stop_signal().await?;
+    tracing::info!("Stopping");
+    house.stop().await;
+    tracing::info!("Stopped");
+    Ok(DONE)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(super) async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
+}

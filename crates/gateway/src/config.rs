@@ -1,0 +1,334 @@
+//! The whole configuration: one TOML, environment overrides, secrets from files. The only place that reads the
+//! environment.
+
+mod check;
+mod load;
+mod secret;
+mod time;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::{check, looks_like_corp_id};
+pub use load::{Environment, Loaded, load};
+pub use secret::SecretText;
+pub use time::Span;
+
+/// Every option with its comment and default: what `hongyan config reference` prints.
+pub const REFERENCE: &str = include_str!("config/reference.toml");
+
+/// All settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the HTTP API listens.
+    pub listen: SocketAddr,
+    /// Where files are kept.
+    pub data_dir: PathBuf,
+    /// Whether a proxy in front ends TLS; needed to listen beyond loopback.
+    pub behind_proxy: bool,
+    /// The application that members are addressed through when a message names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_app: Option<String>,
+    /// The connection to WeCom.
+    pub wecom: WecomSection,
+    /// Applications, by name.
+    pub apps: BTreeMap<String, AppSection>,
+    /// Robots, by name.
+    pub robots: BTreeMap<String, RobotSection>,
+    /// What WeCom allows.
+    pub quota: QuotaSection,
+    /// What carries the messages.
+    pub delivery: DeliverySection,
+    /// When retries are made.
+    pub retry: RetrySection,
+    /// When a lane closes.
+    pub circuit_breaker: BreakerSection,
+    /// How deliveries are handled.
+    pub dispatch: DispatchSection,
+    /// The database that is the truth.
+    pub ledger: LedgerSection,
+    /// The HTTP server.
+    pub http: HttpSection,
+    /// Metrics and the API's description.
+    pub metrics: MetricsSection,
+    /// The log.
+    pub log: LogSection,
+    /// Answers only loopback Host headers; the demo sets it.
+    #[serde(skip)]
+    pub loopback_hosts_only: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 8686).into(),
+            data_dir: PathBuf::from("./hongyan-data"),
+            behind_proxy: false,
+            default_app: None,
+            wecom: WecomSection::default(),
+            apps: BTreeMap::new(),
+            robots: BTreeMap::new(),
+            quota: QuotaSection::default(),
+            delivery: DeliverySection::default(),
+            retry: RetrySection::default(),
+            circuit_breaker: BreakerSection::default(),
+            dispatch: DispatchSection::default(),
+            ledger: LedgerSection::default(),
+            http: HttpSection::default(),
+            metrics: MetricsSection::default(),
+            log: LogSection::default(),
+            loopback_hosts_only: false,
+        }
+    }
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty = $default:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $kind,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+section!(
+    /// `[wecom]`
+    WecomSection {
+        /// The base URL.
+        api_base: String = wecom::OFFICIAL_ORIGIN.to_owned(),
+        /// Whether plain http is allowed to hosts other than loopback.
+        allow_http: bool = false,
+        /// An HTTP proxy.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        proxy: Option<SecretText> = None,
+        /// The one deadline over connecting, headers and body.
+        timeout: Span = Span::seconds(10),
+        /// The part of it that connecting may take.
+        connect_timeout: Span = Span::seconds(4),
+        /// Idle connections kept.
+        connections: usize = 64,
+    }
+);
+
+section!(
+    /// `[quota]`
+    QuotaSection {
+        /// A robot's messages in any 60 seconds.
+        robot_per_minute: u32 = wecom::limits::ROBOT_PER_MINUTE,
+    }
+);
+
+section!(
+    /// `[retry]`
+    RetrySection {
+        /// Tries before a delivery is dead.
+        attempts: u16 = 8,
+        /// The most that the first retry waits.
+        base: Span = Span::seconds(2),
+        /// How much longer each further retry may wait.
+        factor: f64 = 2.0,
+        /// The most that any retry waits.
+        cap: Span = Span::seconds(300),
+        /// Whether waits are drawn evenly between zero and their most.
+        jitter: bool = true,
+        /// How long after its due time a delivery is given up.
+        deadline: Span = Span::seconds(24 * 3600),
+    }
+);
+
+section!(
+    /// `[circuit_breaker]`
+    BreakerSection {
+        /// Failures in a row that close a lane.
+        failures: u32 = 3,
+        /// How long a closed lane waits between probes.
+        probe_every: Span = Span::seconds(10),
+        /// The same after "too often" (45009).
+        throttled_for: Span = Span::seconds(60),
+        /// The same after a wrong secret or setting.
+        misconfigured_for: Span = Span::seconds(60),
+    }
+);
+
+section!(
+    /// `[dispatch]`
+    DispatchSection {
+        /// Calls under way at once, for each application.
+        app_concurrency: usize = 64,
+        /// Calls under way at once, for each robot.
+        robot_concurrency: usize = 4,
+        /// How often the ledger is looked at for what no ring announced.
+        sweep_every: Span = Span::seconds(5),
+        /// How long a graceful stop waits for calls under way.
+        stop_within: Span = Span::seconds(20),
+    }
+);
+
+section!(
+    /// `[http]`
+    HttpSection {
+        /// How long a request's headers may take.
+        header_timeout: Span = Span::seconds(10),
+        /// How long each part of a request's body may take.
+        body_timeout: Span = Span::seconds(30),
+        /// Connections at once.
+        connections: usize = 10_000,
+    }
+);
+
+section!(
+    /// `[metrics]`
+    MetricsSection {
+        /// Whether /metrics, /openapi.json and /docs are open to this machine without a key.
+        open: bool = false,
+    }
+);
+
+section!(
+    /// `[log]`
+    LogSection {
+        /// A level, or directives such as `info,pipeline=debug`.
+        level: String = "info".to_owned(),
+        /// `text` or `json`.
+        format: LogFormat = LogFormat::Text,
+    }
+);
+
+section!(
+    /// `[ledger]`
+    LedgerSection {
+        /// `sqlite`, or `memory`, which forgets everything at the end.
+        engine: LedgerEngine = LedgerEngine::Sqlite,
+    }
+);
+
+section!(
+    /// `[delivery]`
+    DeliverySection {
+        /// `wecom`, or `file`: requests are written to `folder` instead of sent.
+        via: DeliveryVia = DeliveryVia::Wecom,
+        /// Where requests are written.
+        folder: PathBuf = PathBuf::from("outbox"),
+    }
+);
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The ledger's engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LedgerEngine {
+    /// One file in the data directory.
+    Sqlite,
+    /// Nothing survives.
+    Memory,
+}
+
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryVia {
+    /// WeCom.
+    Wecom,
+    /// Files in a folder.
+    File,
+}
+
+/// `[apps.NAME]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppSection {
+    /// The company's id.
+    pub corp_id: String,
+    /// The application's id: a number, kept as text until it is checked, so that a swapped value can be named.
+    #[serde(deserialize_with = "number_or_text")]
+    pub agent_id: String,
+    /// The application's secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretText>,
+    /// A file that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+}
+
+/// `[robots.NAME]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RobotSection {
+    /// The key, or the whole webhook URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<SecretText>,
+    /// A file that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+}
+
+fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(i64),
+        Text(String),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Number(number) => number.to_string(),
+        Either::Text(text) => text,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_says_the_defaults() {
+        let reference: Config = toml::from_str(REFERENCE).unwrap();
+        assert_eq!(toml::to_string(&reference).unwrap(), toml::to_string(&Config::default()).unwrap());
+    }
+
+    #[test]
+    fn the_reference_names_every_option() {
+        fn keys(prefix: &str, table: &toml::Table, found: &mut Vec<String>) {
+            for (key, value) in table {
+                match value {
+                    toml::Value::Table(table) => keys(key, table, found),
+                    _ => found.push(format!("{prefix}/{key}")),
+                }
+            }
+        }
+        let mut wanted = Vec::new();
+        keys("", &toml::Table::try_from(Config::default()).unwrap(), &mut wanted);
+        let mut section = String::new();
+        let mut named = Vec::new();
+        for line in REFERENCE.lines() {
+            if let Some(name) = line.trim_start_matches("# ").strip_prefix('[') {
+                section = name.split([']', '.']).next().unwrap_or_default().to_owned();
+            } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ") {
+                named.push(format!("{section}/{key}"));
+            }
+        }
+        for key in wanted {
+            assert!(named.contains(&key), "{key} is missing from the reference");
+        }
+    }
+}

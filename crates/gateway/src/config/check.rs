@@ -1,0 +1,154 @@
+//! Checking the whole: what cannot work is an error, what is risky a warning. Each names option, value and mend.
+
+use anyhow::bail;
+
+use super::{AppSection, Config, DeliveryVia, LedgerEngine};
+
+/// Tells whether a text has the shape of a corp id: `ww` or `wx` and hexadecimal digits.
+pub fn looks_like_corp_id(text: &str) -> bool {
+    let digits = text.strip_prefix("ww").or_else(|| text.strip_prefix("wx"));
+    digits.is_some_and(|digits| digits.len() >= 8 && digits.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+/// Checks the whole configuration; returns warnings.
+///
+/// # Errors
+/// The first thing that cannot work.
+pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    if !config.listen.ip().is_loopback() && !config.behind_proxy {
+        bail!(
+            "listen: {} is reachable from other machines, and keys would travel in the clear; listen on 127.0.0.1, or put a proxy with TLS in front and set behind_proxy = true",
+            config.listen
+        );
+    }
+    for (name, app) in &config.apps {
+        check_app(name, app, &mut warnings)?;
+    }
+    for (name, robot) in &config.robots {
+        if robot.key.as_ref().is_none_or(|key| key.0.expose().trim().is_empty()) {
+            bail!(
+                "robots.{name}: key and key_file are missing; copy the key, or the whole webhook URL, from the robot's page"
+            );
+        }
+    }
+    if let Some(app) = &config.default_app
+        && !config.apps.contains_key(app)
+    {
+        bail!("default_app: `{app}` is not one of the applications: {}", names(config.apps.keys()));
+    }
+    if config.default_app.is_none() && config.apps.len() > 1 && !config.apps.contains_key("default") {
+        warnings.push(format!(
+            "default_app is not set: messages to members must name their app, one of {}",
+            names(config.apps.keys())
+        ));
+    }
+    for (option, value) in [
+        ("quota.robot_per_minute", u64::from(config.quota.robot_per_minute)),
+        ("retry.attempts", u64::from(config.retry.attempts)),
+        ("circuit_breaker.failures", u64::from(config.circuit_breaker.failures)),
+        ("dispatch.app_concurrency", config.dispatch.app_concurrency as u64),
+        ("dispatch.robot_concurrency", config.dispatch.robot_concurrency as u64),
+        ("http.connections", config.http.connections as u64),
+    ] {
+        if value == 0 {
+            bail!("{option}: 0 would stop everything; it must be at least 1");
+        }
+    }
+    if !(1.0..=100.0).contains(&config.retry.factor) {
+        bail!("retry.factor: {} is not between 1 and 100", config.retry.factor);
+    }
+    if config.quota.robot_per_minute > wecom::limits::ROBOT_PER_MINUTE {
+        warnings.push(format!(
+            "quota.robot_per_minute: WeCom allows {}; with {} it will block robots for a minute at a time",
+            wecom::limits::ROBOT_PER_MINUTE,
+            config.quota.robot_per_minute
+        ));
+    }
+    if config.ledger.engine == LedgerEngine::Memory {
+        warnings.push("ledger.engine = \"memory\": accepted messages do not survive the process".to_owned());
+    }
+    if config.delivery.via == DeliveryVia::File {
+        warnings.push("delivery.via = \"file\": nothing is sent to WeCom".to_owned());
+    }
+    if config.apps.is_empty() && config.robots.is_empty() {
+        warnings.push("no application and no robot is configured: every message will be refused; set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY".to_owned());
+    }
+    Ok(warnings)
+}
+
+fn check_app(name: &str, app: &AppSection, warnings: &mut Vec<String>) -> anyhow::Result<()> {
+    let variable = |option: &str| {
+        if name == "default" {
+            format!("apps.default.{option} (WECHAT_{})", option.to_uppercase())
+        } else {
+            format!("apps.{name}.{option}")
+        }
+    };
+    if app.agent_id.parse::<i64>().is_err() {
+        if looks_like_corp_id(&app.agent_id) {
+            bail!(
+                "{}: `{}` looks like a corp id; are corp id and agent id swapped?",
+                variable("agent_id"),
+                app.agent_id
+            );
+        }
+        bail!("{}: `{}` is not a number such as 1000002", variable("agent_id"), app.agent_id);
+    }
+    if app.corp_id.trim().is_empty() {
+        bail!("{} is empty; copy it from the admin console: My Company, at the bottom", variable("corp_id"));
+    }
+    if app.corp_id.bytes().all(|b| b.is_ascii_digit()) {
+        bail!("{}: `{}` looks like an agent id; a corp id begins with ww", variable("corp_id"), app.corp_id);
+    }
+    if !looks_like_corp_id(&app.corp_id) {
+        warnings.push(format!(
+            "{}: `{}` does not look like a corp id, which begins with ww",
+            variable("corp_id"),
+            app.corp_id
+        ));
+    }
+    match app.secret.as_ref().map(|secret| secret.0.expose().trim()) {
+        None | Some("") => bail!("apps.{name}: secret and secret_file are missing"),
+        Some(secret) if looks_like_corp_id(secret) => {
+            bail!("apps.{name}.secret looks like a corp id; copy the secret from the application's page");
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<_> = names.map(String::as_str).collect();
+    if names.is_empty() { "(none)".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SecretText;
+
+    fn config(corp_id: &str, agent_id: &str) -> Config {
+        let app = AppSection {
+            corp_id: corp_id.into(),
+            agent_id: agent_id.into(),
+            secret: Some(SecretText("s".into())),
+            secret_file: None,
+        };
+        Config { apps: [("default".to_owned(), app)].into(), ..Config::default() }
+    }
+
+    #[test]
+    fn swapped_values_are_recognised() {
+        let error = check(&config("1000002", "ww0123456789abcdef")).unwrap_err().to_string();
+        assert!(error.contains("WECHAT_AGENT_ID") && error.contains("looks like a corp id"), "{error}");
+        assert!(check(&config("1000002", "1000002")).unwrap_err().to_string().contains("looks like an agent id"));
+        assert_eq!(check(&config("ww0123456789abcdef", "1000002")).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn listening_beyond_loopback_needs_a_proxy() {
+        let open = Config { listen: ([0, 0, 0, 0], 8686).into(), ..config("ww0123456789abcdef", "1") };
+        assert!(check(&open).unwrap_err().to_string().contains("behind_proxy"));
+        assert!(check(&Config { behind_proxy: true, ..open }).is_ok());
+    }
+}

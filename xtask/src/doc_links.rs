@@ -1,0 +1,41 @@
+//! Links: every endpoint names its official page in one form; links between documents lead to files that exist.
+
+use anyhow::bail;
+
+use crate::run::{files, read, root};
+
+const OFFICIAL: &str = "https://developer.work.weixin.qq.com/document/path/";
+
+pub(crate) fn check() -> anyhow::Result<()> {
+    let mut wrong = Vec::new();
+    for path in files(&[".rs"])? {
+        let text = read(&path)?;
+        if text.contains("impl Endpoint for") && !(text.contains(OFFICIAL) && text.contains("const DOC")) {
+            wrong.push(format!("{path}: an endpoint without its official page"));
+        }
+        for (number, line) in text.lines().enumerate() {
+            let other_form = line.contains("developer.work.weixin.qq.com") && !line.contains(OFFICIAL);
+            if other_form && !path.ends_with("doc_links.rs") {
+                wrong.push(format!("{path}:{}: an official link in another form", number + 1));
+            }
+        }
+    }
+    for path in files(&[".md"])? {
+        wrong.extend(broken_links(&path, &read(&path)?));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", wrong.join("\n"));
+}
+
+/// Relative links of a document that lead nowhere.
+fn broken_links(path: &str, text: &str) -> Vec<String> {
+    let folder = root().join(path).parent().map(std::path::Path::to_owned).unwrap_or_default();
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ', '#']).next());
+    targets
+        .filter(|target| !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:"))
+        .filter(|target| !folder.join(target).exists())
+        .map(|target| format!("{path}: a link to {target}, which is not there"))
+        .collect()
+}
