@@ -14,7 +14,9 @@ pub(crate) fn check() -> anyhow::Result<()> {
     let drawing = draw()?;
     say(drawing.trim_end());
     if drawing != read(DRAWN)? {
-        bail!("the edges differ from {DRAWN}; if the new edge is meant, run `cargo xtask generated --write` and say why");
+        bail!(
+            "the edges differ from {DRAWN}; if the new edge is meant, run `cargo xtask generated --write` and say why"
+        );
     }
     Ok(())
 }

@@ -6,8 +6,21 @@ use serde_json::Value;
 use crate::run::cargo_output;
 
 const PERMISSIVE: &[&str] = &[
-    "MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "0BSD", "Unicode-3.0", "Unicode-DFS-2016", "CC0-1.0",
-    "BSL-1.0", "CDLA-Permissive-2.0", "MIT-0", "Unlicense", "BlueOak-1.0.0",
+    "MIT",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "Unicode-3.0",
+    "Unicode-DFS-2016",
+    "CC0-1.0",
+    "BSL-1.0",
+    "CDLA-Permissive-2.0",
+    "MIT-0",
+    "Unlicense",
+    "BlueOak-1.0.0",
 ];
 
 pub(crate) fn check() -> anyhow::Result<()> {

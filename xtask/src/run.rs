@@ -30,7 +30,8 @@ pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow:
 
 /// Runs cargo and returns what it printed.
 pub(crate) fn cargo_output(arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().context("could not run cargo")?;
+    let output =
+        Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().context("could not run cargo")?;
     if !output.status.success() {
         bail!("cargo {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     }

@@ -3,12 +3,20 @@
 const chats = new Map(); // id -> { name, messages: Map(number -> sent) }
 const names = new Map(); // userid -> name
 const apps = new Map();  // agentid -> name
+const files = new Map(); // media_id -> file name
+const read = new Map();  // chat id -> newest number seen
 let chosen = null;
 
-const el = (tag, className, text) => {
+// Clients send every type; what is no list is a list of one, what is no text is its digits.
+const list = (value) => (Array.isArray(value) ? value : value === undefined || value === null || value === '' ? [] : [value]);
+const text = (value) => (value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value));
+const file = (id) => files.get(id) || id;
+const KINDS = { image: '图片', voice: '语音', video: '视频', file: '文件', textcard: '卡片', news: '图文', mpnews: '图文', template_card: '卡片', miniprogram_notice: '小程序' };
+
+const el = (tag, className, content) => {
   const node = document.createElement(tag);
   if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
+  if (content !== undefined) node.textContent = text(content);
   return node;
 };
 
@@ -41,8 +49,34 @@ function inline(parent, line) {
   parent.append(line.slice(at));
 }
 
-function markdown(parent, text) {
-  for (const line of text.split('\n')) {
+// markdown_v2 besides: italics, lists, rules, tables, fenced code; no colours, no mentions.
+function markdownV2(parent, source) {
+  const lines = source.split('\n');
+  for (let i = 0; i < lines.length; i++) {
+    const line = lines[i];
+    if (line.startsWith('```')) {
+      const code = [];
+      while (++i < lines.length && !lines[i].startsWith('```')) code.push(lines[i]);
+      parent.append(el('pre', '', code.join('\n')));
+    } else if (/^\|.*\|\s*$/.test(line)) {
+      const table = el('table');
+      for (; i < lines.length && /^\|.*\|\s*$/.test(lines[i]); i++) {
+        const cells = lines[i].trim().slice(1, -1).split('|').map((cell) => cell.trim());
+        if (cells.every((cell) => /^:?-+:?$/.test(cell))) continue;
+        const row = el('tr');
+        for (const cell of cells) row.append(el(table.rows && table.children.length ? 'td' : 'th', '', cell));
+        table.append(row);
+      }
+      i--;
+      parent.append(table);
+    } else if (/^---+\s*$/.test(line)) parent.append(el('hr'));
+    else if (/^ *[-*] /.test(line)) { const node = el('div', 'item'); node.style.marginLeft = `${line.search(/\S/) * 12}px`; node.textContent = '• ' + line.trim().slice(2); parent.append(node); }
+    else markdown(parent, line.replace(/<(?=@|font|\/font)/g, '＜').replace(/!\[([^\]]*)\]\([^)]*\)/g, '🖼 $1').replace(/(^|[^*])\*([^*]+)\*(?!\*)/g, '$1$2'));
+  }
+}
+
+function markdown(parent, source) {
+  for (const line of source.split('\n')) {
     const heading = /^(#{1,6}) (.*)/.exec(line);
     const quote = /^>+ ?(.*)/.exec(line);
     const node = heading ? el('h3') : el('div', quote ? 'quote' : '');
@@ -52,26 +86,28 @@ function markdown(parent, text) {
 }
 
 function card(parent, c) {
-  if (c.source && c.source.desc) parent.append(el('div', 'desc', c.source.desc));
+  if c.source && c.source.desc parent.append(el('div', 'desc', c.source.desc));
+  for (const item of list(c.action_menu && c.action_menu.action_list)) parent.append(el('div', 'desc', '⋯ ' + text(item.text)));
+  if (c.image_text_area) { parent.append(el('h3', '', c.image_text_area.title || '')); parent.append(el('div', 'desc', c.image_text_area.desc || '')); }
   if (c.card_image) parent.append(el('div', 'desc', '🖼 ' + c.card_image.url));
   if (c.main_title) { parent.append(el('h3', '', c.main_title.title || '')); if (c.main_title.desc) parent.append(el('div', 'desc', c.main_title.desc)); }
   if (c.emphasis_content) { parent.append(el('div', 'figure', c.emphasis_content.title || '')); parent.append(el('div', 'desc centre', c.emphasis_content.desc || '')); }
   if (c.quote_area) parent.append(el('div', 'quote', [c.quote_area.title, c.quote_area.quote_text].filter(Boolean).join('\n')));
   if (c.sub_title_text) parent.append(el('div', '', c.sub_title_text));
-  for (const v of c.vertical_content_list || []) { parent.append(el('strong', '', v.title)); parent.append(el('div', 'desc', v.desc || '')); }
+  for (const v of list(c.vertical_content_list)) { parent.append(el('strong', '', v.title)); parent.append(el('div', 'desc', v.desc || '')); }
   if ((c.horizontal_content_list || []).length) {
-    const list = el('dl');
-    for (const h of c.horizontal_content_list) { list.append(el('dt', '', h.keyname)); list.append(el('dd', '', h.value || '')); }
-    parent.append(list);
+    const rows = el('dl');
+    for (const h of list(c.horizontal_content_list)) { rows.append(el('dt', '', h.keyname)); rows.append(el('dd', '', h.value || '')); }
+    parent.append(rows);
   }
-  const questions = [c.checkbox, c.button_selection, ...(c.select_list || [])].filter(Boolean);
+  const questions = [c.checkbox, c.button_selection, ...list(c.select_list)].filter(Boolean);
   for (const q of questions) {
     if (q.title) parent.append(el('div', 'desc', q.title));
-    for (const o of q.option_list || []) parent.append(el('div', '', (o.is_checked || o.id === q.selected_id ? '◉ ' : '○ ') + o.text));
+    for (const o of list(q.option_list)) parent.append(el('div', '', (o.is_checked || o.id === q.selected_id ? '◉ ' : '○ ') + o.text));
   }
-  for (const b of c.button_list || []) parent.append(el('div', 'button', b.text));
+  for (const b of list(c.button_list)) parent.append(el('div', 'button', b.text));
   if (c.submit_button) parent.append(el('div', 'button', c.submit_button.text || '提交'));
-  for (const j of c.jump_list || []) parent.append(el('div', 'link', j.title + ' ›'));
+  for (const j of list(c.jump_list)) parent.append(el('div', 'link', j.title + ' ›'));
 }
 
 const LINTS = [['main_title.title', 36], ['main_title.desc', 44], ['sub_title_text', 160], ['emphasis_content.title', 14], ['emphasis_content.desc', 22]];
@@ -93,59 +129,64 @@ function bubble(sent) {
   }
   switch (sent.msgtype) {
     case 'text': {
-      let text = content.content || '';
-      // WeCom cuts an application's text at 2048 bytes.
-      const bytes = new TextEncoder().encode(text);
-      if (bytes.length > 2048 && sent.target.kind === 'app') text = new TextDecoder().decode(bytes.slice(0, 2048)).replace(/\uFFFD+$/, '') + '…';
-      inline(node, text);
-      const mentions = [...(content.mentioned_list || []), ...(content.mentioned_mobile_list || [])];
-      for (const m of mentions) node.append(el('span', 'mention', ' @' + (m === '@all' ? '所有人' : names.get(m) || m)));
+      inline(node, text(content.content));
+      const mentions = [...list(content.mentioned_list), ...list(content.mentioned_mobile_list)];
+      for (const m of mentions) node.append(el('span', 'mention', ' @' + (m === '@all' ? '所有人' : names.get(m) || text(m))));
       break;
     }
-    case 'markdown': case 'markdown_v2': node.classList.add('block'); markdown(node, content.content || ''); break;
-    case 'textcard': node.classList.add('block'); node.append(el('h3', '', content.title), el('div', 'desc', (content.description || '').replace(/<br>/g, '\n').replace(/<[^>]+>/g, '')), el('div', 'link', (content.btntxt || '详情') + ' ›')); break;
-    case 'news': case 'mpnews': node.classList.add('block'); for (const a of content.articles || []) node.append(el('h3', '', a.title), el('div', 'desc', a.description || a.digest || '')); break;
+    case 'markdown': node.classList.add('block'); markdown(node, text(content.content)); break;
+    case 'markdown_v2': node.classList.add('block'); markdownV2(node, text(content.content)); break;
+    case 'textcard': node.classList.add('block'); node.append(el('h3', '', content.title), el('div', 'desc', text(content.description).replace(/<br>|<\/div>/g, '\n').replace(/<[^>]+>/g, '')), el('div', 'link', (content.btntxt || '详情') + ' ›')); break;
+    case 'news': case 'mpnews': node.classList.add('block'); for (const a of list(content.articles)) node.append(el('h3', '', a.title), el('div', 'desc', a.description || a.digest || '')); break;
     case 'template_card': node.classList.add('block'); card(node, content); for (const lint of lints(content)) node.append(el('div', 'lint', lint)); break;
     case 'miniprogram_notice': {
       node.classList.add('block');
       node.append(el('h3', '', content.title), el('div', 'desc', content.description || ''));
-      const list = el('dl');
-      for (const item of content.content_item || []) { list.append(el('dt', '', item.key)); list.append(el('dd', '', item.value)); }
-      node.append(list);
+      const rows = el('dl');
+      for (const item of list(content.content_item)) { rows.append(el('dt', '', item.key)); rows.append(el('dd', '', item.value)); }
+      node.append(rows);
       break;
     }
     case 'image': {
-      if (content.base64) { const img = el('img'); img.src = 'data:image/png;base64,' + content.base64.replace(/[^A-Za-z0-9+/=]/g, ''); node.append(img); } else node.textContent = '🖼 图片 ' + content.media_id;
+      if (content.base64) { const img = el('img'); img.src = 'data:image/png;base64,' + text(content.base64).replace(/[^A-Za-z0-9+/=]/g, ''); node.append(img); } else node.textContent = '🖼 ' + file(content.media_id);
       break;
     }
-    case 'voice': node.textContent = '🔊 语音 ' + content.media_id; break;
+    case 'voice': node.textContent = '🔊 ' + file(content.media_id); break;
     case 'video': node.textContent = '▶ ' + (content.title || '视频') + '\n' + (content.description || ''); break;
-    default: node.textContent = '📄 文件 ' + (content.media_id || sent.msgtype);
+    default: node.textContent = '📄 ' + (file(content.media_id) || sent.msgtype);
   }
   return node;
 }
 
+// A message that cannot be drawn must not hide the others.
+function drawn(sent) {
+  try { return bubble(sent); } catch (error) { return el('div', 'bubble lint', `无法显示 · cannot be drawn: ${error.message}`); }
+}
+
 function draw() {
   const nav = document.getElementById('chats');
+  if (chats.has(chosen)) read.set(chosen, last(chats.get(chosen)));
   nav.replaceChildren(...[...chats].sort((a, b) => last(b[1]) - last(a[1])).map(([id, c]) => {
     const button = el('button', id === chosen ? 'chosen' : '');
-    button.append(el('span', 'count', String(c.messages.size)), c.name);
+    const unread = [...c.messages.keys()].filter((number) => number > (read.get(id) || 0)).length;
+    if (unread) button.append(el('span', 'count', String(unread)));
+    button.append(c.name);
     const newest = [...c.messages.values()].at(-1);
-    if (newest) button.append(el('span', 'last', (newest.body[newest.msgtype] || {}).content || `[${newest.msgtype}]`));
+    if (newest) button.append(el('span', 'last', newest.recalled ? '[已撤回]' : KINDS[newest.msgtype] ? `[${KINDS[newest.msgtype]}]` : text((newest.body[newest.msgtype] || {}).content)));
     button.onclick = () => { chosen = id; draw(); };
     return button;
   }));
   const current = chats.get(chosen);
   if (!current) return;
   document.getElementById('title').textContent = current.name;
-  const list = document.getElementById('messages');
-  list.replaceChildren(...[...current.messages.values()].slice(-200).map((sent) => {
+  const page = document.getElementById('messages');
+  page.replaceChildren(...[...current.messages.values()].slice(-200).map((sent) => {
     const node = el('div', 'message' + (sent.recalled ? ' recalled' : ''));
     const from = sent.target.kind === 'robot' ? '🤖 消息推送' : apps.get(sent.target.agentid) || String(sent.target.agentid);
-    node.append(el('div', 'from', `${from} · ${new Date(sent.at).toLocaleString('zh-CN')}`), bubble(sent));
+    node.append(el('div', 'from', `${from} · ${new Date(sent.at).toLocaleString('zh-CN')}`), drawn(sent));
     return node;
   }));
-  list.scrollTop = list.scrollHeight;
+  page.scrollTop = page.scrollHeight;
 }
 const last = (c) => Math.max(0, ...[...c.messages.keys()].slice(-1));
 
@@ -155,6 +196,7 @@ async function load() {
     for (const app of corp.apps) apps.set(app.agentid, app.name);
     for (const member of corp.members) { names.set(member.userid, member.name); chat('user:' + member.userid, member.name); }
   }
+  for (const media of world.media) files.set(media.media_id, media.file_name);
   for (const sent of await (await fetch('/_sim/outbox')).json()) take(sent);
   if (!chosen) chosen = [...chats].sort((a, b) => last(b[1]) - last(a[1]))[0]?.[0];
   draw();

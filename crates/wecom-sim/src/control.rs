@@ -181,8 +181,18 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/_sim/members/{userid}", put(set_member))
         .route("/_sim/robots/{key}", put(set_robot))
         .route("/_sim/apps/{agentid}", put(set_app))
+        .layer(middleware::from_fn(json_unless_said))
         .layer(middleware::from_fn(loopback_only))
         .with_state(Control::new(world))
+}
+
+/// Takes a body without a Content-Type, or with curl's, for JSON.
+async fn json_unless_said(mut request: Request, next: Next) -> Response {
+    let json = axum::http::HeaderValue::from_static("application/json");
+    if request.method() != axum::http::Method::GET {
+        request.headers_mut().insert(axum::http::header::CONTENT_TYPE, json);
+    }
+    next.run(request).await
 }
 
 /// Refuses Host headers that are not loopback names: a page elsewhere cannot rebind its name to us.
@@ -268,8 +278,15 @@ struct Kill {
     expired: bool,
 }
 
-async fn kill_tokens(Shared(control): Shared<Control>, kill: Option<Json<Kill>>) -> StatusCode {
-    let kill = kill.map(|Json(kill)| kill).unwrap_or_default();
+async fn kill_tokens(Shared(control): Shared<Control>, body: axum::body::Bytes) -> StatusCode {
+    let kill = if body.is_empty() {
+        Kill::default()
+    } else {
+        match serde_json::from_slice(&body) {
+            Ok(kill) => kill,
+            Err(_) => return StatusCode::BAD_REQUEST,
+        }
+    };
     if kill.expired {
         control.expire_tokens(kill.agentid);
     } else {

@@ -26,6 +26,22 @@ impl Window {
         self.events.len() < self.limit
     }
 
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    pub(crate) fn is_blocked(&self, now: Millis) -> bool {
+        now < self.blocked_until
+    }
+
+    /// Counts one more; the one that reaches the limit blocks for as long as the window is.
+    pub(crate) fn count_or_block(&mut self, now: Millis) {
+        self.count(now);
+        if !self.fits(now) {
+            self.blocked_until = now + self.length;
+        }
+    }
+
     pub(crate) fn count(&mut self, now: Millis) {
         self.events.push_back(now);
     }

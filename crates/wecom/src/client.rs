@@ -140,7 +140,11 @@ impl Client {
             Err(error) if call::wants_new_token(&error) => {
                 self.tokens.invalidate(&token);
                 let token = self.tokens.get(deadline).await?;
-                call.make(&self.transport, "access_token", token.expose(), deadline).await
+                let result = call.make(&self.transport, "access_token", token.expose(), deadline).await;
+                if result.as_ref().is_err_and(call::wants_new_token) {
+                    self.tokens.invalidate(&token);
+                }
+                result
             }
             result => result,
         }

@@ -115,8 +115,10 @@ impl Error {
         match &self.kind {
             ErrorKind::Api { errcode, .. } => errcode.class() == crate::Class::Delay,
             ErrorKind::Connect | ErrorKind::NoAnswer => true,
-            ErrorKind::NotJson { status, .. } => *status >= 500 || *status < 400 || *status == 429,
-            ErrorKind::TokenRefreshHeld { errcode, .. } => errcode.is_none(),
+            ErrorKind::NotJson { status, .. } => *status >= 500 || *status < 300 || *status == 429,
+            ErrorKind::TokenRefreshHeld { errcode, .. } => {
+                errcode.is_none_or(|code| code.class() == crate::Class::Delay)
+            }
             ErrorKind::AnswerTooLarge { .. } | ErrorKind::Decode { .. } | ErrorKind::Request => false,
         }
     }
@@ -134,9 +136,12 @@ impl Error {
                     code,
                     ErrCode::INVALID_CREDENTIAL
                         | ErrCode::INVALID_CORP_ID
+                        | ErrCode::INVALID_AGENT_ID
                         | ErrCode::ACCESS_TOKEN_MISSING
+                        | ErrCode::APP_DISABLED
                         | ErrCode::IP_NOT_TRUSTED
                         | ErrCode::OTHER_AGENT
+                        | ErrCode(40_091 | 41_002 | 41_004 | 41_024 | 45_031 | 2_000_002)
                 )
         })
     }
@@ -145,10 +150,15 @@ impl Error {
     ///
     /// A message that may have been taken must not be sent again without WeCom's duplicate check, or it may be seen twice.
     pub fn may_have_been_taken(&self) -> bool {
+        // Fetching a token takes no message.
+        if self.path == crate::api::token::GetToken::PATH {
+            return false;
+        }
         match &self.kind {
             ErrorKind::NoAnswer | ErrorKind::AnswerTooLarge { .. } | ErrorKind::Decode { .. } => true,
-            // A 4xx is a refusal by whoever answered; anything else may come from a proxy behind which it was taken.
-            ErrorKind::NotJson { status, .. } => !(400..500).contains(status),
+            // A redirect or a 4xx is a refusal by whoever answered; anything else may come from a proxy behind which it
+            // was taken.
+            ErrorKind::NotJson { status, .. } => !(300..500).contains(status),
             ErrorKind::Api { .. } | ErrorKind::Connect | ErrorKind::TokenRefreshHeld { .. } | ErrorKind::Request => {
                 false
             }
@@ -203,7 +213,7 @@ mod tests {
         assert_eq!(api(60_020).from_ip(), Some("9.30.0.138"));
         let no_answer = Error::new(ErrorKind::NoAnswer, "/x");
         assert!(no_answer.may_have_been_taken() && no_answer.is_transient());
-        for (status, taken) in [(200, true), (404, false), (502, true)] {
+        for (status, taken) in [(200, true), (301, false), (404, false), (502, true)] {
             let error = Error::new(ErrorKind::NotJson { status, body: String::new() }, "/x");
             assert_eq!(error.may_have_been_taken(), taken, "{status}");
         }

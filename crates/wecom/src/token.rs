@@ -56,6 +56,9 @@ impl AccessToken {
     }
 }
 
+/// How long refreshing ahead of a token's end may hold up a call that has a token that works.
+const AHEAD: Duration = Duration::from_secs(2);
+
 #[derive(PartialEq, Eq)]
 enum Freshness {
     Fresh,
@@ -112,6 +115,8 @@ struct Kept {
 struct Fetches {
     recent: VecDeque<Instant>,
     held: Option<(Instant, ErrCode)>,
+    /// Refusals in a row.
+    refusals: u32,
 }
 
 impl fmt::Debug for TokenSource {
@@ -136,6 +141,8 @@ impl TokenSource {
         if let Some(token) = ending {
             // Refresh ahead of the end: whoever comes first fetches, the others go on with what still works.
             let Ok(mut fetches) = self.fetching.try_lock() else { return Ok(token) };
+            // The call itself needs the better part of its time.
+            let deadline = deadline.min(Instant::now() + AHEAD);
             return Ok(self.fetch(&mut fetches, deadline).await.unwrap_or(token));
         }
         let waited = timeout_at(deadline, self.fetching.lock()).await;
@@ -164,7 +171,7 @@ impl TokenSource {
     }
 
     async fn fetch(&self, fetches: &mut Fetches, deadline: Instant) -> Result<Secret, Error> {
-        if let Some(token) = self.from_store().await {
+        if let Some(token) = self.from_store(deadline).await {
             let value = token.value.clone();
             self.kept.lock().token = Some(token);
             return Ok(value);
@@ -177,7 +184,7 @@ impl TokenSource {
                 if let Some(code) = error.errcode()
                     && (code.class() == Class::Config || code == ErrCode::FREQUENCY_LIMIT)
                 {
-                    fetches.held = Some((Instant::now() + REFRESH_HOLD, code));
+                    fetches.hold(code);
                 }
                 // Nothing was lost by an unanswered gettoken: the call it was for has not been made.
                 return Err(match error.kind() {
@@ -186,25 +193,53 @@ impl TokenSource {
                 });
             }
         };
-        if let Err(error) = self.store.save(&self.key, &token).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "Could not keep an access token");
+        let refused_again = self.kept.lock().refused.as_ref() == Some(&token.value);
+        if refused_again {
+            // WeCom gives out the same token as long as it thinks it valid, and refuses it: asking again changes nothing.
+            fetches.hold(ErrCode::INVALID_ACCESS_TOKEN);
+        } else {
+            fetches.refusals = 0;
         }
         let value = token.value.clone();
-        self.kept.lock().token = Some(token);
+        self.kept.lock().token = Some(token.clone());
+        match timeout_at(store_deadline(deadline), self.store.save(&self.key, &token)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Could not keep an access token")
+            }
+            Err(_) => tracing::warn!("Keeping an access token took too long"),
+        }
         Ok(value)
     }
 
-    async fn from_store(&self) -> Option<AccessToken> {
-        let loaded = self.store.load(&self.key).await.unwrap_or_else(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "Could not read a kept access token");
-            None
-        });
+    async fn from_store(&self, deadline: Instant) -> Option<AccessToken> {
+        let loaded = match timeout_at(store_deadline(deadline), self.store.load(&self.key)).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Could not read a kept access token");
+                None
+            }
+            Err(_) => None,
+        };
         let kept = self.kept.lock();
         loaded.filter(|token| token.freshness(now()) == Freshness::Fresh && kept.refused.as_ref() != Some(&token.value))
     }
 }
 
+/// How long a store may take.
+fn store_deadline(deadline: Instant) -> Instant {
+    deadline.min(Instant::now() + Duration::from_secs(1))
+}
+
 impl Fetches {
+    /// Fetches nothing for a while: longer each time the same credential is refused again.
+    fn hold(&mut self, code: ErrCode) {
+        let wrong = matches!(code, ErrCode::INVALID_CREDENTIAL | ErrCode::INVALID_CORP_ID);
+        let longer = if wrong { 1 << self.refusals.min(4) } else { 1 };
+        self.refusals += 1;
+        self.held = Some((Instant::now() + REFRESH_HOLD * longer, code));
+    }
+
     fn admit(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         let held = |wait, errcode| Err(Error::new(ErrorKind::TokenRefreshHeld { wait, errcode }, GetToken::PATH));
@@ -267,7 +302,7 @@ mod tests {
         assert!(matches!(fetches.admit().unwrap_err().kind(), ErrorKind::TokenRefreshHeld { errcode: None, .. }));
         tokio::time::advance(Duration::from_secs(60)).await;
         fetches.admit().unwrap();
-        fetches.held = Some((Instant::now() + REFRESH_HOLD, ErrCode::INVALID_CREDENTIAL));
+        fetches.hold(ErrCode::INVALID_CREDENTIAL);
         assert_eq!(fetches.admit().unwrap_err().errcode(), Some(ErrCode::INVALID_CREDENTIAL));
         tokio::time::advance(REFRESH_HOLD).await;
         fetches.admit().unwrap();

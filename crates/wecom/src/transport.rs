@@ -51,7 +51,7 @@ pub enum InvalidOrigin {
 }
 
 /// Settings of a [`Transport`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TransportBuilder {
     origin: String,
     allow_http: bool,
@@ -59,6 +59,13 @@ pub struct TransportBuilder {
     timeout: Duration,
     connect_timeout: Duration,
     connections: usize,
+}
+
+impl fmt::Debug for TransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A proxy's URL may hold a password.
+        f.debug_struct("TransportBuilder").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl Default for TransportBuilder {
@@ -144,12 +151,14 @@ impl TransportBuilder {
 }
 
 fn check_origin(text: &str, allow_http: bool) -> Result<Url, InvalidOrigin> {
-    let url = Url::parse(text).map_err(|_| InvalidOrigin::NotAUrl(text.to_owned()))?;
+    // A pasted webhook URL holds a key, another may hold a password: errors repeat scheme and host only.
+    let shown = || text.rsplit('@').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default().to_owned();
+    let url = Url::parse(text).map_err(|_| InvalidOrigin::NotAUrl(shown()))?;
     if url.cannot_be_a_base() || url.host().is_none() {
-        return Err(InvalidOrigin::NotAUrl(text.to_owned()));
+        return Err(InvalidOrigin::NotAUrl(shown()));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(InvalidOrigin::ExtraParts(text.to_owned()));
+        return Err(InvalidOrigin::ExtraParts(shown()));
     }
     let loopback = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
@@ -160,7 +169,7 @@ fn check_origin(text: &str, allow_http: bool) -> Result<Url, InvalidOrigin> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback || allow_http => Ok(url),
-        _ => Err(InvalidOrigin::PlainHttp(text.to_owned())),
+        _ => Err(InvalidOrigin::PlainHttp(shown())),
     }
 }
 
@@ -215,6 +224,10 @@ impl Transport {
 
     pub(crate) async fn exchange(&self, request: Outgoing<'_>, deadline: Instant) -> Result<Incoming, Error> {
         let path = request.path;
+        if Instant::now() >= deadline {
+            // The time was used up before anything was sent.
+            return Err(Error::new(ErrorKind::Connect, path));
+        }
         match timeout_at(deadline, self.exchange_unbounded(request)).await {
             Ok(result) => result,
             Err(_) => Err(Error::new(ErrorKind::NoAnswer, path)),

@@ -1,16 +1,21 @@
 //! POST /cgi-bin/message/send (path/90236) and /cgi-bin/message/recall (path/94867).
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::reader::Reader;
+use super::reader::{self, Reader};
 use super::{Answer, Call, app_of, authorise, nothing, random_id};
 use crate::clock::{DAY, Millis};
 use crate::rules::recipients::{Addressed, Resolved};
 use crate::rules::{Refused, Rules, app_content, refuse};
-use crate::world::{App, MediaOwner, Sent, Target, World};
+use crate::world::{App, MediaOwner, Sent, State, Target, Token, World};
 
 const MAX_DUPLICATE_INTERVAL: i64 = 4 * 3600;
+/// Bytes of a text; longer is cut (path/90236).
+const TEXT_BYTES: usize = 2048;
 const DEFAULT_DUPLICATE_INTERVAL: i64 = 1800;
 /// WeCom's day is China's (path/90312).
 const SHANGHAI: Millis = 8 * crate::clock::HOUR;
@@ -24,8 +29,79 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     if call.method != axum::http::Method::POST {
         return refuse(40_058, "invalid Request Parameter");
     }
-    let body: Value = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
-    let mut request = Reader::new(&body, state.rules.warn_wrong_types)?;
+    let (mut body, warned) = reader::parse(&call.body, state.rules.warn_wrong_types);
+    let checked = {
+        let mut request = Reader::new(&body, state.rules.warn_wrong_types)?;
+        if warned {
+            request.note_warning();
+        }
+        let checked =
+            check(&mut request, &state, &token, &app, now).map_err(|refused| request.warning_before(refused))?;
+        Checked { warned: request.warned(), ..checked }
+    };
+    let Checked { msgtype, resolved, duplicate_until, calls_back, warned } = checked;
+    if msgtype == "text" && state.rules.cut_long_text || msgtype == "markdown" && state.rules.cut_long_markdown {
+        cut(&mut body, &msgtype);
+    }
+    let mut app = app.lock();
+    let msgid = random_id(63);
+    let mut answer = listing(&resolved);
+    answer.warn(warned);
+    let hash: [u8; 32] = Sha256::digest(&call.body).into();
+    app.checked.retain(|_, until| *until > now);
+    if duplicate_until.is_some() && app.checked.contains_key(&hash) {
+        let shown = state.rules.fresh_msgid_for_duplicates.then_some(msgid);
+        if let Some(msgid) = &shown {
+            answer.0.insert("msgid".to_owned(), msgid.clone().into());
+        }
+        let agentid = token.agentid.unwrap_or_default();
+        let target = Target::App { agentid, users: Vec::new(), dropped: Vec::new() };
+        let sent = Sent { number: 0, at: now, msgid: shown, target, msgtype, body, recalled: false, swallowed: true };
+        let number = state.keep(sent);
+        world.announce(number);
+        return Ok(answer);
+    }
+    let task_id = body.pointer("/template_card/task_id").and_then(Value::as_str).filter(|id| !id.is_empty());
+    if task_id.is_some_and(|id| app.task_ids.contains(id)) {
+        return refuse(42_014, "invalid task_id");
+    }
+    let account_limit = state.corps.get(&token.corp).map_or(0, |corp| corp.account_limit);
+    admit_today(&mut app, resolved.reached.len(), account_limit * 200, now)?;
+    app.task_ids.extend(task_id.map(str::to_owned));
+    // Only what was taken can be received again.
+    if let Some(until) = duplicate_until {
+        app.checked.insert(hash, until);
+    }
+    let (users, dropped) = resolved.reached.into_iter().partition(|userid| app.admit_to(userid, now));
+    let target = Target::App { agentid: token.agentid.unwrap_or_default(), users, dropped };
+    answer.0.insert("msgid".to_owned(), msgid.clone().into());
+    if calls_back {
+        answer.0.insert("response_code".to_owned(), random_id(43).into());
+    }
+    let sent =
+        Sent { number: 0, at: now, msgid: Some(msgid), target, msgtype, body, recalled: false, swallowed: false };
+    let number = state.keep(sent);
+    world.announce(number);
+    Ok(answer)
+}
+
+/// A request that passed every rule.
+struct Checked {
+    msgtype: String,
+    resolved: Resolved,
+    /// Until when an identical request is swallowed, if it asked for the check.
+    duplicate_until: Option<Millis>,
+    calls_back: bool,
+    warned: bool,
+}
+
+fn check(
+    request: &mut Reader<'_>,
+    state: &State,
+    token: &Token,
+    app: &Arc<Mutex<App>>,
+    now: Millis,
+) -> Result<Checked, Refused> {
     let msgtype = request.text("msgtype")?.unwrap_or_default();
     // The table and sample of a mini-program notice have no agentid.
     match request.int("agentid")? {
@@ -37,70 +113,27 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
             return refuse(301_002, "not allow operate another agent with this accesstoken.");
         }
     }
-    let addressed = Addressed::read(&mut request)?;
+    let addressed = Addressed::read(request)?;
     if msgtype == "miniprogram_notice" && addressed.everybody() {
         return refuse(40_058, "miniprogram_notice does not support @all");
     }
-    let duplicate_until = duplicate_interval(&mut request, &state.rules)?.map(|seconds| now + seconds * 1000);
+    let duplicate_until = duplicate_interval(request, &state.rules)?.map(|seconds| now + seconds * 1000);
     let owner = MediaOwner::Corp(token.corp.clone());
     let media = |id: &str, kind: &str| state.usable_media(id, &owner, kind, now);
-    let mut app = app.lock();
-    let content = app_content::Context { rules: &state.rules, app: &app, media: &media };
-    let calls_back = content.check(&mut request, &msgtype)?;
-    let warned = request.warned();
+    let app = app.lock();
+    let calls_back = app_content::Context { rules: &state.rules, app: &app, media: &media }.check(request, &msgtype)?;
+    let resolved = match state.corps.get(&token.corp) {
+        Some(corp) => addressed.resolve(corp, &app)?,
+        None => return refuse(40_013, "invalid corpid"),
+    };
+    Ok(Checked { msgtype, resolved, duplicate_until, calls_back, warned: false })
+}
 
-    let corp = state.corps.get(&token.corp).cloned().unwrap_or_default();
-    let resolved = addressed.resolve(&corp, &app)?;
-    let msgid = random_id(63);
-    let mut answer = listing(&resolved);
-    answer.warn(warned);
-    if let Some(until) = duplicate_until {
-        let hash: [u8; 32] = Sha256::digest(&call.body).into();
-        app.checked.retain(|_, until| *until > now);
-        if app.checked.contains_key(&hash) {
-            let shown = state.rules.fresh_msgid_for_duplicates.then_some(msgid);
-            if let Some(msgid) = &shown {
-                answer.0.insert("msgid".to_owned(), msgid.clone().into());
-            }
-            let agentid = token.agentid.unwrap_or_default();
-            let target = Target::App { agentid, users: Vec::new(), dropped: Vec::new() };
-            let number = state.keep(Sent {
-                number: 0,
-                at: now,
-                msgid: shown,
-                target,
-                msgtype,
-                body,
-                recalled: false,
-                swallowed: true,
-            });
-            world.announce(number);
-            return Ok(answer);
-        }
-        app.checked.insert(hash, until);
+/// Cuts a text as WeCom does: at its limit, without breaking a character.
+fn cut(body: &mut Value, msgtype: &str) {
+    if let Some(Value::String(content)) = body.get_mut(msgtype).and_then(|object| object.get_mut("content")) {
+        content.truncate(content.floor_char_boundary(TEXT_BYTES));
     }
-    admit_today(&mut app, resolved.reached.len(), corp.account_limit * 200, now)?;
-    if let Some(task_id) = body.pointer("/template_card/task_id").and_then(Value::as_str) {
-        app.task_ids.insert(task_id.to_owned());
-    }
-    let (users, dropped) = resolved.reached.into_iter().partition(|userid| app.admit_to(userid, now));
-    let target = Target::App { agentid: token.agentid.unwrap_or_default(), users, dropped };
-    answer.0.insert("msgid".to_owned(), msgid.clone().into());
-    if calls_back {
-        answer.0.insert("response_code".to_owned(), random_id(43).into());
-    }
-    let number = state.keep(Sent {
-        number: 0,
-        at: now,
-        msgid: Some(msgid),
-        target,
-        msgtype,
-        body,
-        recalled: false,
-        swallowed: false,
-    });
-    world.announce(number);
-    Ok(answer)
 }
 
 /// `invaliduser` is there even when empty, the other lists only when they are not.
@@ -145,7 +178,10 @@ pub(super) fn recall(world: &World, call: &Call) -> Result<Answer, Refused> {
     let mut state = world.state.lock();
     let token = authorise(&state, call, now)?;
     app_of(&state, &token)?;
-    let body: Value = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
+    if call.method != axum::http::Method::POST {
+        return refuse(40_058, "invalid Request Parameter");
+    }
+    let (body, _) = reader::parse(&call.body, state.rules.warn_wrong_types);
     let msgid = Reader::new(&body, state.rules.warn_wrong_types)?.text("msgid")?.unwrap_or_default();
     let number = state.msgids.get(&msgid).copied();
     let sent = number.and_then(|number| state.sent_mut(number));

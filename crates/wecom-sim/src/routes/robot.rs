@@ -1,8 +1,6 @@
 //! POST /cgi-bin/webhook/send (path/99110): a robot's message to its group.
 
-use serde_json::Value;
-
-use super::reader::Reader;
+use super::reader::{self, Reader};
 use super::{Answer, Call, nothing};
 use crate::rules::{Refused, refuse, robot_content};
 use crate::world::{MediaOwner, Sent, Target, World};
@@ -18,13 +16,18 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     if call.method != axum::http::Method::POST || call.body.is_empty() {
         return refuse(93_017, "request content empty");
     }
-    let body: Value = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
+    let (body, off) = reader::parse(&call.body, state.rules.warn_wrong_types);
     let mut request = Reader::new(&body, state.rules.warn_wrong_types)?;
+    if off {
+        request.note_warning();
+    }
     let msgtype = request.text("msgtype")?.unwrap_or_default();
     let owner = MediaOwner::Robot(key.clone());
     let media = |id: &str, kind: &str| state.usable_media(id, &owner, kind, now);
-    robot_content::check(&mut request, &msgtype, &state.rules, &media)?;
+    let checked = robot_content::check(&mut request, &msgtype, &state.rules, &media);
+    checked.map_err(|refused| request.warning_before(refused))?;
     let warned = request.warned();
+    drop(request);
     // What is refused for its content costs no slot: the page limits messages, not calls.
     if let Some(robot) = state.robots.get_mut(&key)
         && !robot.window.admit_or_block(now)

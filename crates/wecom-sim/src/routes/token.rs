@@ -17,7 +17,8 @@ pub(super) fn get(world: &World, call: &Call) -> Result<Answer, Refused> {
     let mut state = world.state.lock();
     let allowed = state.rules.wrong_secrets_block_after;
     let wrong = state.wrong_secrets.entry(call.from_ip.clone()).or_insert_with(|| Window::new(allowed, HOUR));
-    if !wrong.fits(now) {
+    wrong.set_limit(allowed);
+    if wrong.is_blocked(now) {
         return refuse(45_009, "api freq out of limit");
     }
     if !state.corps.contains_key(corp_id) {
@@ -28,7 +29,7 @@ pub(super) fn get(world: &World, call: &Call) -> Result<Answer, Refused> {
     }
     let Some(agentid) = owner_of(&state, corp_id, secret)? else {
         if let Some(wrong) = state.wrong_secrets.get_mut(&call.from_ip) {
-            wrong.count(now);
+            wrong.count_or_block(now);
         }
         return refuse(40_001, "invalid credential");
     };

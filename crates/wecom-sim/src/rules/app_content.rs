@@ -37,6 +37,9 @@ impl Context<'_> {
             return refuse(40_008, "invalid message type");
         }
         let safe = request.int("safe")?.unwrap_or(0);
+        if !(0..=2).contains(&safe) || (safe == 2 && msgtype != "mpnews" && !self.rules.warn_wrong_types) {
+            return refuse(40_058, "safe illegal. invalid Request Parameter");
+        }
         if safe == 1 && msgtype == "news" {
             return refuse(40_074, "news can not be confidential, use mpnews");
         }
@@ -61,7 +64,6 @@ impl Context<'_> {
                 calls_back = card::check_for_app(&mut body, self.app, &media)?;
             }
         }
-        request.inherit(&body);
         Ok(calls_back)
     }
 
@@ -162,7 +164,9 @@ fn news(body: &mut Reader<'_>) -> Result<(), Refused> {
         if appid.is_empty() && !url(&mut article, "url")? {
             return refuse(41_010, "url missing");
         }
-        url(&mut article, "picurl")?;
+        if article.text("picurl")?.unwrap_or_default().len() > URL {
+            return refuse(40_039, "invalid picurl size");
+        }
     }
     Ok(())
 }
@@ -172,7 +176,7 @@ fn notice(body: &mut Reader<'_>) -> Result<(), Refused> {
         return refuse(90_200, "miniprogram appid missing");
     }
     let title = body.text("title")?.unwrap_or_default().chars().count();
-    let description = body.text("description")?.map(|text| text.chars().count());
+    let description = body.text("description")?.map(|text| text.chars().count()).filter(|length| *length > 0);
     if !(4..=12).contains(&title) || description.is_some_and(|length| !(4..=12).contains(&length)) {
         return refuse(40_058, "title or description has a wrong length. invalid Request Parameter");
     }

@@ -30,6 +30,9 @@ pub(crate) struct Resolved {
 
 impl Addressed {
     pub(crate) fn read(request: &mut Reader<'_>) -> Result<Self, Refused> {
+        if request.is_compound("toparty") {
+            return refuse(40_066, "Warning: wrong json format. invalid party list");
+        }
         let mut list = |name: &str| -> Result<Vec<String>, Refused> {
             let joined = request.text(name)?.unwrap_or_default();
             // The official examples have blanks around the bar.
@@ -71,6 +74,8 @@ impl Addressed {
             for user in &self.users {
                 match corp.member(user) {
                     Some(member) if sees(user) => _ = found.reached.insert(member.userid.clone()),
+                    // Named once, however often and in whatever case it was given.
+                    _ if found.invalid_users.contains(&user.to_lowercase()) => {}
                     _ => found.invalid_users.push(user.to_lowercase()),
                 }
             }
@@ -86,8 +91,11 @@ impl Addressed {
                     None => found.invalid_tags.push(text.clone()),
                 }
             }
-            let invalid = found.invalid_users.len() + found.invalid_parties.len() + found.invalid_tags.len();
-            if invalid == self.users.len() + self.parties.len() + self.tags.len() {
+            let nobody_valid = self.users.iter().all(|user| found.invalid_users.contains(&user.to_lowercase()));
+            if nobody_valid
+                && found.invalid_parties.len() == self.parties.len()
+                && found.invalid_tags.len() == self.tags.len()
+            {
                 return refuse(81_013, "user & party & tag all invalid");
             }
         }

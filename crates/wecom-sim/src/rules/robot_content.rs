@@ -28,7 +28,11 @@ pub(crate) fn check(
         };
     };
     match msgtype {
-        "text" => content(&mut body, msgtype, rules.robot_text_bytes)?,
+        "text" => {
+            content(&mut body, msgtype, rules.robot_text_bytes)?;
+            body.texts("mentioned_list")?;
+            body.texts("mentioned_mobile_list")?;
+        }
         "markdown" | "markdown_v2" => content(&mut body, msgtype, MARKDOWN)?,
         "image" => image(&mut body)?,
         "news" => news(&mut body)?,
@@ -43,7 +47,6 @@ pub(crate) fn check(
         }
         _ => card::check_for_robot(&mut body, &|id| media(id, "file"))?,
     }
-    request.inherit(&body);
     Ok(())
 }
 

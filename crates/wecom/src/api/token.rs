@@ -18,8 +18,12 @@ pub struct GetToken;
 #[derive(Deserialize)]
 struct GetTokenResponse {
     access_token: String,
-    expires_in: u64,
+    /// A number in the documents; a text of digits is taken too.
+    expires_in: serde_json::Value,
 }
+
+/// No token is believed to live longer.
+const LONGEST_LIFE: u64 = 24 * 3600;
 
 impl GetToken {
     /// The path.
@@ -45,7 +49,8 @@ impl GetToken {
         let answer = envelope_of(Self::PATH, transport.exchange(outgoing, deadline).await?)?;
         let fetched_at = now();
         let token: GetTokenResponse = crate::client::decode_answer(Self::PATH, &answer, true)?;
-        let expires_at = fetched_at + Duration::from_secs(token.expires_in);
+        let seconds = token.expires_in.as_u64().or_else(|| token.expires_in.as_str()?.parse().ok()).unwrap_or(0);
+        let expires_at = fetched_at + Duration::from_secs(seconds.min(LONGEST_LIFE));
         Ok(AccessToken { value: Secret::new(token.access_token), fetched_at, expires_at })
     }
 }
@@ -58,6 +63,6 @@ mod tests {
     fn the_official_answer_is_read() {
         let answer = include_bytes!("../../../../fixtures/wecom/token/gettoken.response.json");
         let token: GetTokenResponse = crate::client::decode_answer(GetToken::PATH, answer, false).unwrap();
-        assert_eq!((token.access_token.as_str(), token.expires_in), ("accesstoken000001", 7200));
+        assert_eq!((token.access_token.as_str(), token.expires_in), ("accesstoken000001", serde_json::json!(7200)));
     }
 }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::transport::{Incoming, Outgoing};
-use crate::{Class, Endpoint, ErrCode, Error, ErrorKind, Method, Transport};
+use crate::{Endpoint, ErrCode, Error, ErrorKind, Method, Transport};
 
 /// How much of a foreign answer an error keeps.
 const CLIPPED: usize = 200;
@@ -66,7 +66,8 @@ struct Envelope {
 /// Opens the envelope: failure is an errcode other than 0, whatever the HTTP status.
 pub(crate) fn envelope(path: &'static str, answer: Incoming) -> Result<Bytes, Error> {
     let not_json = || {
-        let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(CLIPPED)]).into_owned();
+        let clipped = String::from_utf8_lossy(&answer.body[..answer.body.len().min(CLIPPED)]);
+        let body = masked(&clipped);
         Error::new(ErrorKind::NotJson { status: answer.status, body }, path)
     };
     let envelope: Envelope = serde_json::from_slice(&answer.body).map_err(|e| not_json().with_source(e))?;
@@ -102,8 +103,31 @@ pub(crate) fn decode_answer<T: DeserializeOwned>(
     })
 }
 
+/// Masks what stands behind the names of credentials: a proxy's page may repeat the URL, half an answer the token.
+fn masked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    let names = ["access_token", "corpsecret", "key="];
+    while let Some((at, name)) = names.iter().filter_map(|name| Some((rest.find(name)?, name))).min() {
+        let (before, from) = rest.split_at(at + name.len());
+        shown.push_str(before);
+        let value = from.trim_start_matches(['"', ':', '=', ' ']);
+        shown.push_str(&from[..from.len() - value.len()]);
+        shown.push_str("***");
+        let end = value
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '%')))
+            .unwrap_or(value.len());
+        rest = &value[end..];
+    }
+    shown.push_str(rest);
+    shown
+}
+
 pub(super) fn wants_new_token(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Api { errcode, .. } if errcode.class() == Class::Token)
+    matches!(
+        error.kind(),
+        ErrorKind::Api { errcode: ErrCode::INVALID_ACCESS_TOKEN | ErrCode::ACCESS_TOKEN_EXPIRED, .. }
+    )
 }
 
 #[cfg(test)]
@@ -123,6 +147,12 @@ mod tests {
         {
             assert!(matches!(open(status, body).unwrap_err().kind(), ErrorKind::NotJson { .. }), "{body}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_foreign_answer_shows_no_credential() {
+        let page = r#"GET /cgi-bin/x?access_token=abc-1&key=k%2F2 {"access_token": "tok"#;
+        assert_eq!(masked(page), r#"GET /cgi-bin/x?access_token=***&key=*** {"access_token": "***"#);
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::limits::{self, Checker, DOC_MEDIA_UPLOAD, LimitViolation};
 use crate::transport::Outgoing;
 use crate::{Error, ErrorKind, MediaId, Method, Transport};
 
-/// No file of a person's holds this line, and WeCom's limits keep attackers from guessing a use for it.
-const BOUNDARY: &str = "hongyan-3f8a1c5e7b9d2046";
+/// The slowest upload that is waited for, in bytes a second, beyond the client's own timeout.
+const SLOWEST: u64 = 256 * 1024;
 
 /// What can be uploaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ impl UploadKind {
 pub struct UploadMedia {
     file_name: String,
     length: u64,
+    /// Random, so that no file can hold it.
+    boundary: String,
     body: reqwest::Body,
 }
 
@@ -98,11 +100,12 @@ impl UploadMedia {
         E: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
     {
         let file_name = file_name.into();
-        let head = head(&file_name, length);
+        let boundary = format!("wecom-{:032x}", rand::random::<u128>());
+        let (head, tail) = (head(&boundary, &file_name, length), tail(&boundary));
         let parts = stream::once(async move { Ok(head) })
             .chain(content.map(|chunk| chunk.map_err(Into::into)))
-            .chain(stream::once(async { Ok(tail()) }));
-        Self { file_name, length, body: reqwest::Body::wrap_stream(parts) }
+            .chain(stream::once(async { Ok(tail) }));
+        Self { file_name, length, boundary, body: reqwest::Body::wrap_stream(parts) }
     }
 
     /// Returns every documented rule that this file breaks.
@@ -128,32 +131,34 @@ impl UploadMedia {
         if self.file_name.contains(['\r', '\n', '\0']) {
             return Err(Error::new(ErrorKind::Request, path).with_source("the file name has a line break"));
         }
-        let length = head(&self.file_name, self.length).len() as u64 + self.length + tail().len() as u64;
+        let length = (head(&self.boundary, &self.file_name, self.length).len() + tail(&self.boundary).len()) as u64
+            + self.length;
         let outgoing = Outgoing {
             method: Method::Post,
             path,
             query,
-            content_type: &format!("multipart/form-data; boundary={BOUNDARY}"),
+            content_type: &format!("multipart/form-data; boundary={}", self.boundary),
             body: Some(self.body),
             length: Some(length),
             max_answer: limits::MAX_ANSWER,
         };
+        let deadline = deadline + std::time::Duration::from_secs(self.length / SLOWEST);
         envelope_of(path, transport.exchange(outgoing, deadline).await?)
     }
 }
 
-fn head(file_name: &str, length: u64) -> Bytes {
+fn head(boundary: &str, file_name: &str, length: u64) -> Bytes {
     // A quote would end the name early; browsers write %22 (WHATWG, multipart/form-data encoding).
     let name = file_name.replace('"', "%22");
     format!(
-        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"{name}\"; filelength={length}\r\n\
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"{name}\"; filelength={length}\r\n\
          Content-Type: application/octet-stream\r\n\r\n"
     )
     .into()
 }
 
-fn tail() -> Bytes {
-    Bytes::from_static(b"\r\n--hongyan-3f8a1c5e7b9d2046--\r\n")
+fn tail(boundary: &str) -> Bytes {
+    format!("\r\n--{boundary}--\r\n").into()
 }
 
 #[cfg(test)]
@@ -162,10 +167,9 @@ mod tests {
 
     #[test]
     fn a_file_name_is_raw_utf_8() {
-        let head = String::from_utf8(head("生产 \"计划\".txt", 6).to_vec()).unwrap();
+        let head = String::from_utf8(head("b", "生产 \"计划\".txt", 6).to_vec()).unwrap();
         assert!(head.contains("filename=\"生产 %22计划%22.txt\"; filelength=6\r\n"), "{head}");
         assert!(!head.contains("filename*"));
-        assert!(String::from_utf8(tail().to_vec()).unwrap().contains(BOUNDARY));
     }
 
     #[test]
