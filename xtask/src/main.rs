@@ -10,7 +10,10 @@ use std::process::ExitCode;
 
 use run::{cargo, say};
 
-const CHORES: &[(&str, &str, fn() -> anyhow::Result<()>)] = &[
+type Chore = fn() -> anyhow::Result<()>;
+
+/// Name, what holds when it is done, the chore.
+const CHORES: &[(&str, &str, Chore)] = &[
     ("fmt", "the code is formatted", fmt),
     ("clippy", "the lints are quiet", clippy),
     ("test", "everything: fmt, clippy, tests, docs, layers, generated, doc-links, licences, demo", test),

@@ -23,7 +23,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use self::writer::Writer;
 
-/// Marks the file as Hongyan's (`PRAGMA application_id`): "HYan".
+/// Marks the file as Hongyan's (`PRAGMA application_id`): "`HYan`".
 const APPLICATION_ID: i64 = 0x4859_616e;
 /// How long a verb waits for another process that holds the file's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);

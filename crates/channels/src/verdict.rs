@@ -16,7 +16,9 @@ pub(crate) fn of(error: &Error) -> Attempt {
     if error.may_have_been_taken() {
         return Attempt::Uncertain { reason };
     }
-    let deferred = |class| Attempt::Deferred { class, reason: reason.clone(), retry_after: error.retry_after() };
+    // How long a throttled lane rests is the breaker's to say; only a held token knows a time of its own.
+    let retry_after = matches!(error.kind(), ErrorKind::TokenRefreshHeld { .. }).then(|| error.retry_after()).flatten();
+    let deferred = |class| Attempt::Deferred { class, reason: reason.clone(), retry_after };
     match error.kind() {
         ErrorKind::Api { errcode, .. } => match (errcode.class(), *errcode) {
             (Class::Delay, ErrCode::FREQUENCY_LIMIT) => deferred(FailureClass::Throttled),
@@ -65,7 +67,7 @@ pub(crate) fn reason(error: &Error) -> Reason {
         _ => ("internal".to_owned(), error.to_string()),
     };
     let reason = Reason::new(code, text);
-    match (error.from_ip(), error.hint()) {
+    match (error.caller_ip(), error.hint()) {
         (Some(ip), Some(hint)) if error.errcode() == Some(ErrCode::IP_NOT_TRUSTED) => {
             reason.with_hint(format!("{hint}; the address is {ip}"))
         }

@@ -172,7 +172,7 @@ fn chain(error: &anyhow::Error, language: Language) -> String {
         let cause = cause.to_string();
         // Some libraries repeat their cause in their own text.
         if !said.contains(&cause) {
-            text.push_str(&format!("\n{}: {cause}", language.pick("caused by", "原因")));
+            text.extend(["\n", language.pick("caused by", "原因"), ": ", &cause]);
         }
         said = cause;
     }

@@ -145,7 +145,7 @@ impl Recaller {
                 self.ledger.recall_ended(pending.delivery, Some(RecipientState::Recalled), None).await?;
             }
             RecallAnswer::Refused(reason) => {
-                self.ledger.recall_ended(pending.delivery, None, Some(reason.clone())).await?
+                self.ledger.recall_ended(pending.delivery, None, Some(reason.clone())).await?;
             }
             RecallAnswer::Unanswered(_) => {}
         }

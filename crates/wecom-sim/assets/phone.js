@@ -86,7 +86,7 @@ function markdown(parent, source) {
 }
 
 function card(parent, c) {
-  if c.source && c.source.desc parent.append(el('div', 'desc', c.source.desc));
+  if (c.source && c.source.desc) parent.append(el('div', 'desc', c.source.desc));
   for (const item of list(c.action_menu && c.action_menu.action_list)) parent.append(el('div', 'desc', '⋯ ' + text(item.text)));
   if (c.image_text_area) { parent.append(el('h3', '', c.image_text_area.title || '')); parent.append(el('div', 'desc', c.image_text_area.desc || '')); }
   if (c.card_image) parent.append(el('div', 'desc', '🖼 ' + c.card_image.url));

@@ -161,7 +161,7 @@ impl Faults {
                 continue;
             }
             fault.met += 1;
-            if fault.one_in.is_some_and(|n| n > 1 && fault.met % n != 0) {
+            if fault.one_in.is_some_and(|n| n > 1 && !fault.met.is_multiple_of(n)) {
                 continue;
             }
             let trouble = fault.trouble.clone();

@@ -69,7 +69,7 @@ impl ClientBuilder {
 impl Client {
     /// Starts a client for the application whose secret this is.
     pub fn builder(transport: Transport, corp_id: impl Into<CorpId>, secret: impl Into<Secret>) -> ClientBuilder {
-        let store = Arc::new(MemoryTokenStore::default());
+        let store = Arc::new(MemoryTokenStore);
         ClientBuilder { transport, corp_id: corp_id.into(), secret: secret.into(), agent: None, store }
     }
 

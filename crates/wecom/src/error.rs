@@ -175,7 +175,7 @@ impl Error {
     }
 
     /// Returns the caller's address as WeCom saw it, where the errmsg tells.
-    pub fn from_ip(&self) -> Option<&str> {
+    pub fn caller_ip(&self) -> Option<&str> {
         match &self.kind {
             ErrorKind::Api { errmsg, .. } => {
                 errmsg.split("from ip: ").nth(1)?.split([',', ' ']).next().filter(|ip| !ip.is_empty())
@@ -210,7 +210,7 @@ mod tests {
         assert!(api(-1).is_transient() && !api(-1).may_have_been_taken());
         assert!(api(45_009).is_throttled() && api(45_009).retry_after() == Some(Duration::from_secs(60)));
         assert!(api(42_001).is_auth() && api(40_001).is_auth() && !api(40_001).is_transient());
-        assert_eq!(api(60_020).from_ip(), Some("9.30.0.138"));
+        assert_eq!(api(60_020).caller_ip(), Some("9.30.0.138"));
         let no_answer = Error::new(ErrorKind::NoAnswer, "/x");
         assert!(no_answer.may_have_been_taken() && no_answer.is_transient());
         for (status, taken) in [(200, true), (301, false), (404, false), (502, true)] {

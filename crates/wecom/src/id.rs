@@ -63,7 +63,7 @@ text_id!(
     MsgId
 );
 
-/// A self-built application (AgentId), such as 1000002.
+/// A self-built application (`AgentId`), such as 1000002.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AgentId(pub i64);

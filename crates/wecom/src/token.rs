@@ -171,7 +171,7 @@ impl TokenSource {
     }
 
     async fn fetch(&self, fetches: &mut Fetches, deadline: Instant) -> Result<Secret, Error> {
-        if let Some(token) = self.from_store(deadline).await {
+        if let Some(token) = self.stored_token(deadline).await {
             let value = token.value.clone();
             self.kept.lock().token = Some(token);
             return Ok(value);
@@ -205,14 +205,14 @@ impl TokenSource {
         match timeout_at(store_deadline(deadline), self.store.save(&self.key, &token)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "Could not keep an access token")
+                tracing::warn!(error = &error as &dyn std::error::Error, "Could not keep an access token");
             }
             Err(_) => tracing::warn!("Keeping an access token took too long"),
         }
         Ok(value)
     }
 
-    async fn from_store(&self, deadline: Instant) -> Option<AccessToken> {
+    async fn stored_token(&self, deadline: Instant) -> Option<AccessToken> {
         let loaded = match timeout_at(store_deadline(deadline), self.store.load(&self.key)).await {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(error)) => {

@@ -33,7 +33,7 @@ impl Finding {
     }
 
     fn of_error(what: impl Into<String>, error: &Error) -> Self {
-        let mend = match (error.errcode(), error.from_ip()) {
+        let mend = match (error.errcode(), error.caller_ip()) {
             (Some(ErrCode::IP_NOT_TRUSTED), Some(ip)) => format!(
                 "add {ip} to 企业可信IP: admin console → 应用管理 → the application → 企业可信IP (a trusted domain or callback URL must be set there first); it takes about a minute"
             ),

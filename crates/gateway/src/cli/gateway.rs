@@ -50,7 +50,7 @@ pub(crate) fn describe(body: &Value) -> String {
     let mut text = error["message"].as_str().unwrap_or("the answer is not a gateway's").to_owned();
     for (label, name) in [("hint", "hint"), ("see", "doc"), ("code", "code")] {
         if let Some(value) = error[name].as_str() {
-            text.push_str(&format!("\n{label}: {value}"));
+            text.extend(["\n", label, ": ", value]);
         }
     }
     text

@@ -268,7 +268,7 @@ async fn send_batch(file: &Path, context: &Context) -> anyhow::Result<u8> {
             } else {
                 refused += 1;
                 if !context.json {
-                    progress.suspend(|| complain(&format!("{}: {}", line, super::gateway::describe(&result))));
+                    progress.suspend(|| complain(&format!("{line}: {}", super::gateway::describe(&result))));
                 }
             }
             if context.json {

@@ -153,7 +153,7 @@ impl KeyRing {
         if matches(&self.first) {
             return Some(Arc::new(self.first.grant.clone()));
         }
-        let found = self.kept.read().iter().filter(|key| matches(key)).last().cloned()?;
+        let found = self.kept.read().iter().rfind(|key| matches(key)).cloned()?;
         if !found.is_live(now) {
             return None;
         }

@@ -41,30 +41,30 @@ pub struct ApiError {
 
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct ErrorEnvelope {
+pub(super) struct ErrorEnvelope {
     /// What was refused, and how to mend it.
-    pub error: ErrorBody,
+    pub(super) error: ErrorBody,
 }
 
 /// What was refused, and how to mend it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct ErrorBody {
+pub(super) struct ErrorBody {
     /// A stable word for programs; docs/errors has a page for each.
-    pub code: &'static str,
+    pub(super) code: &'static str,
     /// What happened, for people.
-    pub message: String,
+    pub(super) message: String,
     /// The field that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
+    pub(super) field: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub(super) hint: Option<String>,
     /// Where it is documented.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub doc: Option<String>,
+    pub(super) doc: Option<String>,
     /// Names the request in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+    pub(super) request_id: Option<String>,
 }
 
 impl ApiError {

@@ -31,12 +31,11 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     }
     let (mut body, warned) = reader::parse(&call.body, state.rules.warn_wrong_types);
     let checked = {
-        let mut request = Reader::new(&body, state.rules.warn_wrong_types)?;
+        let request = Reader::new(&body, state.rules.warn_wrong_types)?;
         if warned {
             request.note_warning();
         }
-        let checked =
-            check(&mut request, &state, &token, &app, now).map_err(|refused| request.warning_before(refused))?;
+        let checked = check(&request, &state, &token, &app, now).map_err(|refused| request.warning_before(refused))?;
         Checked { warned: request.warned(), ..checked }
     };
     let Checked { msgtype, resolved, duplicate_until, calls_back, warned } = checked;
@@ -96,7 +95,7 @@ struct Checked {
 }
 
 fn check(
-    request: &mut Reader<'_>,
+    request: &Reader<'_>,
     state: &State,
     token: &Token,
     app: &Arc<Mutex<App>>,
@@ -151,7 +150,7 @@ fn listing(resolved: &Resolved) -> Answer {
     answer
 }
 
-fn duplicate_interval(request: &mut Reader<'_>, rules: &Rules) -> Result<Option<i64>, Refused> {
+fn duplicate_interval(request: &Reader<'_>, rules: &Rules) -> Result<Option<i64>, Refused> {
     let enabled = request.int("enable_duplicate_check")?.unwrap_or(0) == 1;
     let interval = request.int("duplicate_check_interval")?.unwrap_or(DEFAULT_DUPLICATE_INTERVAL);
     if interval > MAX_DUPLICATE_INTERVAL && !rules.clamp_duplicate_interval {

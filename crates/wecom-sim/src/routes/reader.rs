@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text; a number is taken for its digits.
-    pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, Refused> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Refused> {
         match self.object.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number; a text of digits is taken for it.
-    pub(crate) fn int(&mut self, name: &str) -> Result<Option<i64>, Refused> {
+    pub(crate) fn int(&self, name: &str) -> Result<Option<i64>, Refused> {
         match self.object.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) => match number.as_i64() {
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A fraction; a text of digits is taken for it.
-    pub(crate) fn float(&mut self, name: &str) -> Result<Option<f64>, Refused> {
+    pub(crate) fn float(&self, name: &str) -> Result<Option<f64>, Refused> {
         match self.object.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) => Ok(number.as_f64()),
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list of texts; a single text is taken for a list of one.
-    pub(crate) fn texts(&mut self, name: &str) -> Result<Vec<String>, Refused> {
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, Refused> {
         match self.object.get(name) {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(items)) => {
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An object inside; an absent one is `None`.
-    pub(crate) fn object(&mut self, name: &str) -> Result<Option<Reader<'a>>, Refused> {
+    pub(crate) fn object(&self, name: &str) -> Result<Option<Self>, Refused> {
         match self.object.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(object)) => {
@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list of objects; an absent one is empty.
-    pub(crate) fn objects(&mut self, name: &str) -> Result<Vec<Reader<'a>>, Refused> {
+    pub(crate) fn objects(&self, name: &str) -> Result<Vec<Self>, Refused> {
         let items = match self.object.get(name) {
             None | Some(Value::Null) => return Ok(Vec::new()),
             Some(Value::Array(items)) => items,
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
         Ok(readers)
     }
 
-    fn wrong_type(&mut self, name: &str) -> Result<(), Refused> {
+    fn wrong_type(&self, name: &str) -> Result<(), Refused> {
         if !self.warn {
             return refuse(
                 40_058,

@@ -17,14 +17,14 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
         return refuse(93_017, "request content empty");
     }
     let (body, off) = reader::parse(&call.body, state.rules.warn_wrong_types);
-    let mut request = Reader::new(&body, state.rules.warn_wrong_types)?;
+    let request = Reader::new(&body, state.rules.warn_wrong_types)?;
     if off {
         request.note_warning();
     }
     let msgtype = request.text("msgtype")?.unwrap_or_default();
     let owner = MediaOwner::Robot(key.clone());
     let media = |id: &str, kind: &str| state.usable_media(id, &owner, kind, now);
-    let checked = robot_content::check(&mut request, &msgtype, &state.rules, &media);
+    let checked = robot_content::check(&request, &msgtype, &state.rules, &media);
     checked.map_err(|refused| request.warning_before(refused))?;
     let warned = request.warned();
     drop(request);

@@ -19,7 +19,7 @@ pub(crate) struct Context<'a> {
 
 impl Context<'_> {
     /// Checks the body under the key `msgtype`. Tells whether the message can call back.
-    pub(crate) fn check(&self, request: &mut Reader<'_>, msgtype: &str) -> Result<bool, Refused> {
+    pub(crate) fn check(&self, request: &Reader<'_>, msgtype: &str) -> Result<bool, Refused> {
         let known = [
             "text",
             "image",
@@ -43,7 +43,7 @@ impl Context<'_> {
         if safe == 1 && msgtype == "news" {
             return refuse(40_074, "news can not be confidential, use mpnews");
         }
-        let Some(mut body) = request.object(msgtype)? else {
+        let Some(body) = request.object(msgtype)? else {
             return match msgtype {
                 "text" | "markdown" => refuse(44_004, "empty content"),
                 _ => refuse(40_063, format!("{msgtype} is empty")),
@@ -51,23 +51,23 @@ impl Context<'_> {
         };
         let mut calls_back = false;
         match msgtype {
-            "text" => self.text(&mut body, self.rules.cut_long_text)?,
-            "markdown" => self.text(&mut body, self.rules.cut_long_markdown)?,
-            "image" | "voice" | "file" => self.media(&mut body, msgtype)?,
-            "video" => self.media(&mut body, "video")?,
-            "textcard" => textcard(&mut body)?,
-            "news" => news(&mut body)?,
-            "mpnews" => self.mpnews(&mut body)?,
-            "miniprogram_notice" => notice(&mut body)?,
+            "text" => self.text(&body, self.rules.cut_long_text)?,
+            "markdown" => self.text(&body, self.rules.cut_long_markdown)?,
+            "image" | "voice" | "file" => self.media(&body, msgtype)?,
+            "video" => self.media(&body, "video")?,
+            "textcard" => textcard(&body)?,
+            "news" => news(&body)?,
+            "mpnews" => self.mpnews(&body)?,
+            "miniprogram_notice" => notice(&body)?,
             _ => {
                 let media = |id: &str| (self.media)(id, "file");
-                calls_back = card::check_for_app(&mut body, self.app, &media)?;
+                calls_back = card::check_for_app(&body, self.app, &media)?;
             }
         }
         Ok(calls_back)
     }
 
-    fn text(&self, body: &mut Reader<'_>, cut: bool) -> Result<(), Refused> {
+    fn text(&self, body: &Reader<'_>, cut: bool) -> Result<(), Refused> {
         let content = body.text("content")?.unwrap_or_default();
         if content.is_empty() {
             return refuse(44_004, "empty content");
@@ -78,7 +78,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    fn media(&self, body: &mut Reader<'_>, kind: &str) -> Result<(), Refused> {
+    fn media(&self, body: &Reader<'_>, kind: &str) -> Result<(), Refused> {
         let id = body.text("media_id")?.unwrap_or_default();
         if id.is_empty() {
             return refuse(41_006, "media_id missing");
@@ -86,8 +86,8 @@ impl Context<'_> {
         if (self.media)(&id, kind) { Ok(()) } else { refuse(40_007, "invalid media_id") }
     }
 
-    fn mpnews(&self, body: &mut Reader<'_>) -> Result<(), Refused> {
-        for mut article in articles(body)? {
+    fn mpnews(&self, body: &Reader<'_>) -> Result<(), Refused> {
+        for article in articles(body)? {
             if article.text("title")?.unwrap_or_default().is_empty() {
                 return refuse(41_016, "title missing");
             }
@@ -113,7 +113,7 @@ impl Context<'_> {
     }
 }
 
-fn articles<'a>(body: &mut Reader<'a>) -> Result<Vec<Reader<'a>>, Refused> {
+fn articles<'a>(body: &Reader<'a>) -> Result<Vec<Reader<'a>>, Refused> {
     let articles = body.objects("articles")?;
     match articles.len() {
         1..=ARTICLES => Ok(articles),
@@ -123,7 +123,7 @@ fn articles<'a>(body: &mut Reader<'a>) -> Result<Vec<Reader<'a>>, Refused> {
 }
 
 /// A URL of a message: at most 2048 bytes (40039's text says 1024), with a scheme.
-fn url(body: &mut Reader<'_>, name: &str) -> Result<bool, Refused> {
+fn url(body: &Reader<'_>, name: &str) -> Result<bool, Refused> {
     let url = body.text(name)?.unwrap_or_default();
     if url.is_empty() {
         return Ok(false);
@@ -137,7 +137,7 @@ fn url(body: &mut Reader<'_>, name: &str) -> Result<bool, Refused> {
     Ok(true)
 }
 
-fn textcard(body: &mut Reader<'_>) -> Result<(), Refused> {
+fn textcard(body: &Reader<'_>) -> Result<(), Refused> {
     if body.text("title")?.unwrap_or_default().is_empty() {
         return refuse(41_016, "title missing");
     }
@@ -147,8 +147,8 @@ fn textcard(body: &mut Reader<'_>) -> Result<(), Refused> {
     if url(body, "url")? { Ok(()) } else { refuse(41_010, "url missing") }
 }
 
-fn news(body: &mut Reader<'_>) -> Result<(), Refused> {
-    for mut article in articles(body)? {
+fn news(body: &Reader<'_>) -> Result<(), Refused> {
+    for article in articles(body)? {
         if article.text("title")?.unwrap_or_default().is_empty() {
             return refuse(41_016, "title missing");
         }
@@ -161,7 +161,7 @@ fn news(body: &mut Reader<'_>) -> Result<(), Refused> {
             return refuse(40_058, "pagepath exceed max length 128. invalid Request Parameter");
         }
         // With a mini-program the url is ignored.
-        if appid.is_empty() && !url(&mut article, "url")? {
+        if appid.is_empty() && !url(&article, "url")? {
             return refuse(41_010, "url missing");
         }
         if article.text("picurl")?.unwrap_or_default().len() > URL {
@@ -171,7 +171,7 @@ fn news(body: &mut Reader<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-fn notice(body: &mut Reader<'_>) -> Result<(), Refused> {
+fn notice(body: &Reader<'_>) -> Result<(), Refused> {
     if body.text("appid")?.unwrap_or_default().is_empty() {
         return refuse(90_200, "miniprogram appid missing");
     }
@@ -187,7 +187,7 @@ fn notice(body: &mut Reader<'_>) -> Result<(), Refused> {
     if items.len() > 10 {
         return refuse(90_201, "content_item count out of limit");
     }
-    for mut item in items {
+    for item in items {
         if item.text("key")?.unwrap_or_default().chars().count() > 10 {
             return refuse(90_202, "content_item key out of limit");
         }

@@ -1,4 +1,4 @@
-//! Template cards: which part is needed where, and how many of each (path/90236 §template_card, path/99110).
+//! Template cards: which part is needed where, and how many of each (path/90236 §`template_card`, path/99110).
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::world::App;
 type MediaCheck<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Checks an application's card. Tells whether it can call back.
-pub(crate) fn check_for_app(card: &mut Reader<'_>, app: &App, media: MediaCheck<'_>) -> Result<bool, Refused> {
+pub(crate) fn check_for_app(card: &Reader<'_>, app: &App, media: MediaCheck<'_>) -> Result<bool, Refused> {
     let kind = card.text("card_type")?.unwrap_or_default();
     let interactive = match kind.as_str() {
         "text_notice" | "news_notice" => false,
@@ -37,7 +37,7 @@ pub(crate) fn check_for_app(card: &mut Reader<'_>, app: &App, media: MediaCheck<
 }
 
 /// Checks a robot's card: two kinds, nothing that calls back.
-pub(crate) fn check_for_robot(card: &mut Reader<'_>, media: MediaCheck<'_>) -> Result<(), Refused> {
+pub(crate) fn check_for_robot(card: &Reader<'_>, media: MediaCheck<'_>) -> Result<(), Refused> {
     let kind = card.text("card_type")?.unwrap_or_default();
     if !matches!(kind.as_str(), "text_notice" | "news_notice") {
         return refuse(42_031, "invalid card_type");
@@ -52,33 +52,33 @@ pub(crate) fn check_for_robot(card: &mut Reader<'_>, media: MediaCheck<'_>) -> R
     shared_parts(card, &kind, media)
 }
 
-fn present(reader: &mut Reader<'_>, name: &str, errcode: i64) -> Result<String, Refused> {
+fn present(reader: &Reader<'_>, name: &str, errcode: i64) -> Result<String, Refused> {
     let value = reader.text(name)?.unwrap_or_default();
     if value.is_empty() { refuse(errcode, format!("{} missing or illegal", reader.path(name))) } else { Ok(value) }
 }
 
-fn key(reader: &mut Reader<'_>, name: &str, errcode: i64, limit: usize) -> Result<String, Refused> {
+fn key(reader: &Reader<'_>, name: &str, errcode: i64, limit: usize) -> Result<String, Refused> {
     let value = present(reader, name, errcode)?;
     if value.len() > limit { refuse(errcode, format!("{} too long", reader.path(name))) } else { Ok(value) }
 }
 
-fn action_menu(card: &mut Reader<'_>) -> Result<bool, Refused> {
-    let Some(mut menu) = card.object("action_menu")? else { return Ok(false) };
+fn action_menu(card: &Reader<'_>) -> Result<bool, Refused> {
+    let Some(menu) = card.object("action_menu")? else { return Ok(false) };
     let items = menu.objects("action_list")?;
     if !(1..=3).contains(&items.len()) {
         return refuse(40_058, "action_menu.action_list has a wrong length. invalid Request Parameter");
     }
     let mut keys = BTreeSet::new();
-    for mut item in items {
-        present(&mut item, "text", 40_058)?;
-        if !keys.insert(key(&mut item, "key", 40_058, 1024)?) {
+    for item in items {
+        present(&item, "text", 40_058)?;
+        if !keys.insert(key(&item, "key", 40_058, 1024)?) {
             return refuse(42_051, "action_menu key conflict");
         }
     }
     Ok(true)
 }
 
-fn task_id(card: &mut Reader<'_>, needed: bool) -> Result<(), Refused> {
+fn task_id(card: &Reader<'_>, needed: bool) -> Result<(), Refused> {
     let task_id = card.text("task_id")?.unwrap_or_default();
     if task_id.is_empty() && !needed {
         return Ok(());
@@ -88,9 +88,9 @@ fn task_id(card: &mut Reader<'_>, needed: bool) -> Result<(), Refused> {
     if fits { Ok(()) } else { refuse(42_014, "invalid task_id") }
 }
 
-fn titles(card: &mut Reader<'_>, kind: &str) -> Result<(), Refused> {
+fn titles(card: &Reader<'_>, kind: &str) -> Result<(), Refused> {
     let title = match card.object("main_title")? {
-        Some(mut main) => main.text("title")?.unwrap_or_default(),
+        Some(main) => main.text("title")?.unwrap_or_default(),
         None => String::new(),
     };
     let sub_title = card.text("sub_title_text")?.unwrap_or_default();
@@ -98,7 +98,7 @@ fn titles(card: &mut Reader<'_>, kind: &str) -> Result<(), Refused> {
     if enough { Ok(()) } else { refuse(40_058, "main_title.title missing. invalid Request Parameter") }
 }
 
-fn link(part: &mut Reader<'_>, most: i64, wrong_type: i64) -> Result<(), Refused> {
+fn link(part: &Reader<'_>, most: i64, wrong_type: i64) -> Result<(), Refused> {
     match part.int("type")?.unwrap_or(0) {
         0 => Ok(()),
         1 => present(part, "url", 42_028).map(drop),
@@ -107,27 +107,27 @@ fn link(part: &mut Reader<'_>, most: i64, wrong_type: i64) -> Result<(), Refused
     }
 }
 
-fn shared_parts(card: &mut Reader<'_>, kind: &str, media: MediaCheck<'_>) -> Result<(), Refused> {
+fn shared_parts(card: &Reader<'_>, kind: &str, media: MediaCheck<'_>) -> Result<(), Refused> {
     let notice = matches!(kind, "text_notice" | "news_notice");
     match card.object("card_action")? {
-        Some(mut action) => {
+        Some(action) => {
             if notice && !matches!(action.int("type")?, Some(1 | 2)) {
                 return refuse(42_045, "card_action.type missing or illegal");
             }
-            link(&mut action, 2, 42_045)?;
+            link(&action, 2, 42_045)?;
         }
         None if notice => return refuse(42_045, "card_action missing or illegal"),
         None => {}
     }
-    if let Some(mut quote) = card.object("quote_area")? {
-        link(&mut quote, 2, 40_058)?;
+    if let Some(quote) = card.object("quote_area")? {
+        link(&quote, 2, 40_058)?;
     }
-    if let Some(mut area) = card.object("image_text_area")? {
-        link(&mut area, 2, 40_058)?;
-        present(&mut area, "image_url", 40_058)?;
+    if let Some(area) = card.object("image_text_area")? {
+        link(&area, 2, 40_058)?;
+        present(&area, "image_url", 40_058)?;
     }
-    if let Some(mut image) = card.object("card_image")? {
-        present(&mut image, "url", 42_044)?;
+    if let Some(image) = card.object("card_image")? {
+        present(&image, "url", 42_044)?;
         // The page says "below 2.25, above 1.3", its samples use exactly both; 32-bit floats are a little off.
         if image.float("aspect_ratio")?.is_some_and(|ratio| !(1.299..=2.251).contains(&ratio)) {
             return refuse(40_058, "card_image.aspect_ratio illegal. invalid Request Parameter");
@@ -137,28 +137,28 @@ fn shared_parts(card: &mut Reader<'_>, kind: &str, media: MediaCheck<'_>) -> Res
     if lines.len() > 6 {
         return refuse(42_035, "horizontal_content_list has a wrong length");
     }
-    for mut line in lines {
-        horizontal(&mut line, media)?;
+    for line in lines {
+        horizontal(&line, media)?;
     }
     let jumps = card.objects("jump_list")?;
     if jumps.len() > 3 {
         return refuse(42_042, "jump_list has a wrong length");
     }
-    for mut jump in jumps {
-        present(&mut jump, "title", 42_033)?;
-        link(&mut jump, 2, 40_058)?;
+    for jump in jumps {
+        present(&jump, "title", 42_033)?;
+        link(&jump, 2, 40_058)?;
     }
     let lines = card.objects("vertical_content_list")?;
     if lines.len() > 4 {
         return refuse(42_036, "vertical_content_list has a wrong length");
     }
-    for mut line in lines {
-        present(&mut line, "title", 42_033)?;
+    for line in lines {
+        present(&line, "title", 42_033)?;
     }
     Ok(())
 }
 
-fn horizontal(line: &mut Reader<'_>, media: MediaCheck<'_>) -> Result<(), Refused> {
+fn horizontal(line: &Reader<'_>, media: MediaCheck<'_>) -> Result<(), Refused> {
     present(line, "keyname", 42_027)?;
     match line.int("type")?.unwrap_or(0) {
         0 => Ok(()),
@@ -172,71 +172,71 @@ fn horizontal(line: &mut Reader<'_>, media: MediaCheck<'_>) -> Result<(), Refuse
     }
 }
 
-fn buttons(card: &mut Reader<'_>) -> Result<(), Refused> {
-    if let Some(mut selection) = card.object("button_selection")? {
-        question(&mut selection, 10)?;
+fn buttons(card: &Reader<'_>) -> Result<(), Refused> {
+    if let Some(selection) = card.object("button_selection")? {
+        question(&selection, 10)?;
     }
     let buttons = card.objects("button_list")?;
     if !(1..=6).contains(&buttons.len()) {
         return refuse(40_058, "button_list has a wrong length. invalid Request Parameter");
     }
     let mut keys = BTreeSet::new();
-    for mut button in buttons {
-        present(&mut button, "text", 42_038)?;
+    for button in buttons {
+        present(&button, "text", 42_038)?;
         if button.int("type")?.unwrap_or(0) == 1 {
-            present(&mut button, "url", 42_028)?;
-        } else if !keys.insert(key(&mut button, "key", 42_039, 1024)?) {
+            present(&button, "url", 42_028)?;
+        } else if !keys.insert(key(&button, "key", 42_039, 1024)?) {
             return refuse(42_039, "button_list.key stands twice");
         }
     }
     Ok(())
 }
 
-fn vote(card: &mut Reader<'_>) -> Result<(), Refused> {
-    let Some(mut checkbox) = card.object("checkbox")? else {
+fn vote(card: &Reader<'_>) -> Result<(), Refused> {
+    let Some(checkbox) = card.object("checkbox")? else {
         return refuse(42_043, "checkbox missing");
     };
-    question(&mut checkbox, 20)?;
+    question(&checkbox, 20)?;
     submit(card)
 }
 
-fn selections(card: &mut Reader<'_>) -> Result<(), Refused> {
+fn selections(card: &Reader<'_>) -> Result<(), Refused> {
     let selects = card.objects("select_list")?;
     if !(1..=3).contains(&selects.len()) {
         return refuse(42_047, "select_list has a wrong length");
     }
     let mut keys = BTreeSet::new();
-    for mut select in selects {
-        if !keys.insert(question(&mut select, 10)?) {
+    for select in selects {
+        if !keys.insert(question(&select, 10)?) {
             return refuse(42_043, "question_key stands twice");
         }
     }
     submit(card)
 }
 
-fn question(part: &mut Reader<'_>, most: usize) -> Result<String, Refused> {
+fn question(part: &Reader<'_>, most: usize) -> Result<String, Refused> {
     let question_key = key(part, "question_key", 42_043, 1024)?;
     let options = part.objects("option_list")?;
     if !(1..=most).contains(&options.len()) {
         return refuse(42_037, "option_list has a wrong length");
     }
     let mut ids = BTreeSet::new();
-    for mut option in options {
-        if !ids.insert(key(&mut option, "id", 42_040, 128)?) {
+    for option in options {
+        if !ids.insert(key(&option, "id", 42_040, 128)?) {
             return refuse(42_040, "option_list.id stands twice");
         }
-        present(&mut option, "text", 42_041)?;
+        present(&option, "text", 42_041)?;
     }
     Ok(question_key)
 }
 
-fn submit(card: &mut Reader<'_>) -> Result<(), Refused> {
-    let Some(mut button) = card.object("submit_button")? else {
+fn submit(card: &Reader<'_>) -> Result<(), Refused> {
+    let Some(button) = card.object("submit_button")? else {
         return refuse(42_046, "submit_button missing");
     };
     // The key `text` must be there; empty means 提交.
     if !button.has("text") {
         return refuse(42_049, "submit_button.text missing or illegal");
     }
-    key(&mut button, "key", 42_046, 1024).map(drop)
+    key(&button, "key", 42_046, 1024).map(drop)
 }

@@ -29,11 +29,11 @@ pub(crate) struct Resolved {
 }
 
 impl Addressed {
-    pub(crate) fn read(request: &mut Reader<'_>) -> Result<Self, Refused> {
+    pub(crate) fn read(request: &Reader<'_>) -> Result<Self, Refused> {
         if request.is_compound("toparty") {
             return refuse(40_066, "Warning: wrong json format. invalid party list");
         }
-        let mut list = |name: &str| -> Result<Vec<String>, Refused> {
+        let list = |name: &str| -> Result<Vec<String>, Refused> {
             let joined = request.text(name)?.unwrap_or_default();
             // The official examples have blanks around the bar.
             Ok(joined.split('|').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect())

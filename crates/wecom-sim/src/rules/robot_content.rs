@@ -11,7 +11,7 @@ const MARKDOWN: usize = 4096;
 const IMAGE: usize = 2 * 1024 * 1024;
 
 pub(crate) fn check(
-    request: &mut Reader<'_>,
+    request: &Reader<'_>,
     msgtype: &str,
     rules: &Rules,
     media: &dyn Fn(&str, &str) -> bool,
@@ -20,7 +20,7 @@ pub(crate) fn check(
     if !known.contains(&msgtype) {
         return refuse(40_008, "invalid message type");
     }
-    let Some(mut body) = request.object(msgtype)? else {
+    let Some(body) = request.object(msgtype)? else {
         return if msgtype == "text" {
             refuse(44_004, "empty content")
         } else {
@@ -29,13 +29,13 @@ pub(crate) fn check(
     };
     match msgtype {
         "text" => {
-            content(&mut body, msgtype, rules.robot_text_bytes)?;
+            content(&body, msgtype, rules.robot_text_bytes)?;
             body.texts("mentioned_list")?;
             body.texts("mentioned_mobile_list")?;
         }
-        "markdown" | "markdown_v2" => content(&mut body, msgtype, MARKDOWN)?,
-        "image" => image(&mut body)?,
-        "news" => news(&mut body)?,
+        "markdown" | "markdown_v2" => content(&body, msgtype, MARKDOWN)?,
+        "image" => image(&body)?,
+        "news" => news(&body)?,
         "file" | "voice" => {
             let id = body.text("media_id")?.unwrap_or_default();
             if id.is_empty() {
@@ -45,12 +45,12 @@ pub(crate) fn check(
                 return refuse(40_007, "invalid media_id");
             }
         }
-        _ => card::check_for_robot(&mut body, &|id| media(id, "file"))?,
+        _ => card::check_for_robot(&body, &|id| media(id, "file"))?,
     }
     Ok(())
 }
 
-fn content(body: &mut Reader<'_>, msgtype: &str, limit: usize) -> Result<(), Refused> {
+fn content(body: &Reader<'_>, msgtype: &str, limit: usize) -> Result<(), Refused> {
     let content = body.text("content")?.unwrap_or_default();
     if content.is_empty() {
         return refuse(44_004, "empty content");
@@ -61,7 +61,7 @@ fn content(body: &mut Reader<'_>, msgtype: &str, limit: usize) -> Result<(), Ref
     Ok(())
 }
 
-fn image(body: &mut Reader<'_>) -> Result<(), Refused> {
+fn image(body: &Reader<'_>) -> Result<(), Refused> {
     let Ok(file) = BASE64_STANDARD.decode(body.text("base64")?.unwrap_or_default().replace(['\n', '\r'], "")) else {
         return refuse(40_058, "image.base64 is invalid. invalid Request Parameter");
     };
@@ -78,14 +78,14 @@ fn image(body: &mut Reader<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-fn news(body: &mut Reader<'_>) -> Result<(), Refused> {
+fn news(body: &Reader<'_>) -> Result<(), Refused> {
     let articles = body.objects("articles")?;
     match articles.len() {
         0 => return refuse(93_017, "request content empty"),
         1..=8 => {}
         _ => return refuse(45_008, "article count out of limit"),
     }
-    for mut article in articles {
+    for article in articles {
         if article.text("title")?.unwrap_or_default().is_empty() {
             return refuse(41_016, "title missing");
         }

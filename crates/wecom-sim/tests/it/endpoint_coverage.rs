@@ -1,6 +1,6 @@
 //! Every path the SDK can call is one the simulator knows.
 
-use wecom::Endpoint;
+use wecom::Endpoint as _;
 use wecom::api::message::{RecallMessage, SendMessage};
 use wecom::api::robot::RobotMessage;
 use wecom::api::token::GetToken;

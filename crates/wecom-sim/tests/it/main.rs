@@ -1,4 +1,5 @@
 //! The simulator, met by the SDK, by the documents' own examples, and by clients nobody here wrote.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod endpoint_coverage;
 mod fixtures;

@@ -62,7 +62,7 @@ async fn no_error_shows_a_secret() {
     let mut shown = format!("{error} {error:?}");
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
-        shown.push_str(&format!(" {cause} {cause:?}"));
+        shown = format!("{shown} {cause} {cause:?}");
         source = cause.source();
     }
     assert!(!shown.contains(crate::ROBOT), "{shown}");

@@ -143,7 +143,7 @@ fn failure(attempt: &Attempt, context: &Context) -> String {
     };
     let mut text = format!("{kind}: {}", reason.text);
     if let Some(hint) = &reason.hint {
-        text.push_str(&format!("\n{}: {hint}", language.pick("hint", "提示")));
+        text.extend(["\n", language.pick("hint", "提示"), ": ", hint]);
     }
     text
 }

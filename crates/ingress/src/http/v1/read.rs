@@ -1,5 +1,7 @@
 //! `GET /v1/messages` and `GET /v1/messages/{id}`: what became of what was accepted.
 
+#![expect(unused_qualifications, reason = "utoipa's macro qualifies what it derives")]
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use domain::{Scope, Violation};

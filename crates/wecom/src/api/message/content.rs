@@ -17,7 +17,7 @@ pub struct Text {
 }
 
 /// WeCom's markdown subset: headings, bold, links, inline code, quotes, three colours. At most 2048 bytes.
-/// Not shown in the WeChat plugin.
+/// Not shown in the `WeChat` plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Markdown {
@@ -151,7 +151,7 @@ pub struct MpArticle {
     pub digest: Option<String>,
 }
 
-/// A notice of a mini-program bound to the application (others → 48002). Not shown in the WeChat plugin.
+/// A notice of a mini-program bound to the application (others → 48002). Not shown in the `WeChat` plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MiniprogramNotice {

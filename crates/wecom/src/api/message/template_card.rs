@@ -39,7 +39,7 @@ impl CardKind {
     }
 }
 
-/// A template card. Not shown in the WeChat plugin.
+/// A template card. Not shown in the `WeChat` plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateCard {
@@ -535,7 +535,7 @@ impl TemplateCard {
             match cards[self.card_type as usize] {
                 R if !self.has(part) => c.add("missing", field, "is missing"),
                 N if self.has(part) => {
-                    c.add("unsupported", field, format!("is no part of a {}", self.card_type.name()))
+                    c.add("unsupported", field, format!("is no part of a {}", self.card_type.name()));
                 }
                 R | O | N => {}
             }
@@ -584,7 +584,8 @@ impl TemplateCard {
     fn check_areas(&self, c: &mut Checker) {
         if let Some(action) = &self.card_action {
             let none_allowed = self.card_type == CardKind::ButtonInteraction;
-            if !(1..=2).contains(&action.kind) && !(none_allowed && action.kind == 0) {
+            let known = (1..=2).contains(&action.kind) || (none_allowed && action.kind == 0);
+            if !known {
                 let message = format!("`{}` is not 1 (a URL) or 2 (a mini-program)", action.kind);
                 c.add("invalid", "template_card.card_action.type", message);
             }

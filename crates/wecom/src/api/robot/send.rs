@@ -163,7 +163,7 @@ impl RobotMessage {
             }
             RobotContent::Markdown(markdown) => {
                 for user in mentions.users {
-                    markdown.content.push_str(&format!("\n<@{user}>"));
+                    markdown.content.extend(["\n<@", &user, ">"]);
                 }
             }
             _ => {}
