@@ -1,4 +1,5 @@
-//! Links: every endpoint names its official page in one form; links between documents lead to files that exist.
+//! Links: every endpoint names its official page in one form; links between documents lead to files that exist; every
+//! error code that the API answers has its page.
 
 use anyhow::bail;
 
@@ -23,6 +24,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     for path in files(&[".md"])? {
         wrong.extend(broken_links(&path, &read(&path)?));
     }
+    wrong.extend(codes_without_page()?);
     if wrong.is_empty() {
         return Ok(());
     }
@@ -38,4 +40,25 @@ fn broken_links(path: &str, text: &str) -> Vec<String> {
         .filter(|target| !folder.join(target).exists())
         .map(|target| format!("{path}: a link to {target}, which is not there"))
         .collect()
+}
+
+/// Codes that the API answers and that have no page in docs/errors.
+fn codes_without_page() -> anyhow::Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for path in files(&[".rs"])?
+        .iter()
+        .filter(|path| path.starts_with("crates/ingress/src/http") || path.ends_with("accept.rs"))
+    {
+        let text = read(path)?;
+        for marker in ["ApiError::new(StatusCode::", "Violation::new("] {
+            for rest in text.split(marker).skip(1) {
+                let code = rest.split('"').nth(1).unwrap_or_default();
+                let is_code = !code.is_empty() && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                if is_code && !root().join(format!("docs/errors/{code}.md")).exists() {
+                    missing.push(format!("{path}: the error code {code} has no page in docs/errors"));
+                }
+            }
+        }
+    }
+    Ok(missing)
 }

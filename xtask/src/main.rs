@@ -74,7 +74,7 @@ fn test() -> anyhow::Result<()> {
 }
 
 fn tests() -> anyhow::Result<()> {
-    cargo(&["test", "--workspace", "--locked"], &[("INSTA_UPDATE", "no")])
+    cargo(&["test", "--workspace", "--locked"], &[])
 }
 
 fn demo() -> anyhow::Result<()> {

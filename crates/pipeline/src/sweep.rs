@@ -70,7 +70,7 @@ impl Sweeper {
     /// [`LedgerError`]; the next sweep tries again.
     pub async fn sweep(&self) -> Result<(), LedgerError> {
         let now = self.clock.now();
-        while self.ledger.expire_overdue(now, STEP).await? == STEP {}
+        while self.ledger.settle_overdue(now, STEP).await? >= STEP {}
         for (lane, due_at) in self.ledger.waiting_lanes().await? {
             if due_at <= now {
                 self.dispatcher.ring(&lane);

@@ -21,7 +21,6 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("hongyan_deliveries_retried_total", "counter", "Deliveries to be tried again, by `channel`."),
     ("hongyan_stale_settlements_total", "counter", "Outcomes refused because another claim came later."),
     ("hongyan_lane_closed", "gauge", "1 while the circuit breaker keeps a `lane` closed."),
-    ("hongyan_lane_in_flight", "gauge", "Deliveries claimed and not yet settled, by `lane`."),
     ("hongyan_ledger_errors_total", "counter", "Ledger operations that failed."),
     ("wechat_messages_sent_total", "counter", "Calls that WeCom took."),
     ("wechat_messages_failed_total", "counter", "Deliveries given up."),

@@ -56,7 +56,7 @@ async fn due(
     limit: usize,
 ) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(
-        "SELECT id FROM delivery WHERE state = 0 AND lane = ? AND priority = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
+        "SELECT id FROM delivery WHERE state = 0 AND lane = ? AND priority = ? AND due_at <= ? AND recall = 0 ORDER BY due_at LIMIT ?",
     )
     .bind(claim.lane.as_str())
     .bind(priority.rank())
@@ -369,9 +369,11 @@ impl Queue for SqliteLedger {
         Ok(found.into_iter().map(Timestamp::from_millis).collect())
     }
 
-    async fn expire_overdue(&self, now: Timestamp, limit: usize) -> Result<usize, LedgerError> {
+    async fn settle_overdue(&self, now: Timestamp, limit: usize) -> Result<usize, LedgerError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.writer.change("settle what expired", move |connection| Box::pin(expire(connection, now, limit))).await
+        self.writer
+            .change("settle what is overdue", move |connection| Box::pin(settle_overdue(connection, now, limit)))
+            .await
     }
 
     async fn forget_expired_keys(
@@ -410,9 +412,10 @@ async fn forget_keys(
     Ok(usize::try_from(keys.rows_affected() + repeats.rows_affected()).unwrap_or(usize::MAX))
 }
 
-async fn expire(connection: &mut SqliteConnection, now: Timestamp, limit: i64) -> Result<usize, sqlx::Error> {
+/// Settles what expired while it waited, and what was in flight when it was wanted back and then waited again.
+async fn settle_overdue(connection: &mut SqliteConnection, now: Timestamp, limit: i64) -> Result<usize, sqlx::Error> {
     let reason = Reason::new("expired", "its time passed before it could be sent");
-    let expired: Vec<String> = sqlx::query_scalar(
+    let mut settled: Vec<String> = sqlx::query_scalar(
         "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, reason = ?3, settled_at = ?4
          WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND expires_at IS NOT NULL AND expires_at <= ?4 LIMIT ?5)
          RETURNING id",
@@ -424,8 +427,19 @@ async fn expire(connection: &mut SqliteConnection, now: Timestamp, limit: i64) -
     .bind(limit)
     .fetch_all(&mut *connection)
     .await?;
-    refresh_messages(connection, &expired).await?;
-    Ok(expired.len())
+    let withdrawn: Vec<String> = sqlx::query_scalar(
+        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, recall = 0, settled_at = ?3
+         WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND recall = 1 LIMIT ?4) RETURNING id",
+    )
+    .bind(RecipientState::Recalled as i64)
+    .bind(RecipientState::Uncertain as i64)
+    .bind(now.as_millis())
+    .bind(limit)
+    .fetch_all(&mut *connection)
+    .await?;
+    settled.extend(withdrawn);
+    refresh_messages(connection, &settled).await?;
+    Ok(settled.len())
 }
 
 /// Writes anew the states of the messages whose deliveries changed.

@@ -130,9 +130,7 @@ async fn upstream(config: &Config) -> Vec<Finding> {
 async fn application(name: &str, agent: AgentId, client: &Client) -> Vec<Finding> {
     let credential = format!("apps.{name} corp id and secret");
     let about = client.raw(Method::Get, "/cgi-bin/agent/get", &[("agentid", &agent.to_string())], None).await;
-    let answered = |error: &Error| {
-        matches!(error.kind(), wecom::ErrorKind::Api { .. } | wecom::ErrorKind::NotJson { status: 404, .. })
-    };
+    let answered = |error: &Error| matches!(error.kind(), wecom::ErrorKind::Api { .. });
     match about {
         Ok(about) => vec![
             Finding::good(credential, "WeCom gave an access token"),
@@ -149,6 +147,10 @@ async fn application(name: &str, agent: AgentId, client: &Client) -> Vec<Finding
                 format!("{agent} does not belong to this secret (301002)"),
                 "copy agent id and secret from the same application's page",
             ),
+        ],
+        Err(error) if matches!(error.kind(), wecom::ErrorKind::NotJson { status: 404, .. }) => vec![
+            Finding::good(credential, "WeCom gave an access token"),
+            Finding::good(format!("apps.{name} agent id"), "cannot be looked up here (no agent/get)"),
         ],
         Err(error) if answered(&error) && !error.is_auth() => vec![
             Finding::good(credential, "WeCom gave an access token"),

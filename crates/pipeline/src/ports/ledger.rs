@@ -341,11 +341,12 @@ pub trait Queue: Send + Sync {
     /// [`LedgerError`] if it could not be read.
     async fn recent_calls(&self, lane: &Lane, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError>;
 
-    /// Settles as expired what waits beyond its time; returns how many, at most `limit`.
+    /// Settles as expired what waits beyond its time, and as recalled what waits although it is wanted back; returns how
+    /// many, at most `limit` of each.
     ///
     /// # Errors
     /// [`LedgerError`] if nothing was settled.
-    async fn expire_overdue(&self, now: Timestamp, limit: usize) -> Result<usize, LedgerError>;
+    async fn settle_overdue(&self, now: Timestamp, limit: usize) -> Result<usize, LedgerError>;
 
     /// Forgets idempotency and dedupe keys that have expired; returns how many, at most `limit`.
     ///

@@ -87,7 +87,7 @@ pub(super) async fn list(
     let filter = MessageFilter {
         caller: caller.reads().cloned(),
         state: parsed("state", query.state.as_deref(), "a state of a message, such as failed")?,
-        tag: query.tag,
+        tag: query.tag.filter(|tag| !tag.is_empty()),
         recipient: parsed("recipient", query.recipient.as_deref(), "a recipient such as user:zhangsan or robot:ops")?,
         since: parsed("since", query.since.as_deref(), "an RFC 3339 time")?,
         before: parsed("cursor", query.cursor.as_deref(), "the next_cursor of an earlier page")?,
@@ -101,6 +101,7 @@ pub(super) async fn list(
 }
 
 fn parsed<T: std::str::FromStr>(field: &'static str, text: Option<&str>, wanted: &str) -> Result<Option<T>, ApiError> {
-    let Some(text) = text else { return Ok(None) };
+    // An empty parameter is one that was left out.
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| Violation::new("invalid", field, format!("`{text}` is not {wanted}")).into())
 }

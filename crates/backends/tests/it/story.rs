@@ -1,0 +1,195 @@
+//! The story: admitted, claimed, settled, claimed again after a crash; with fences, repeats and callers kept apart.
+
+use backends::SqliteLedger;
+use domain::{
+    Attempt, AttemptRecord, CallerId, Content, ContentKind, Delivery, Lane, Message, MessageId, MessageState, Options,
+    Outcome, Priority, Reason, Recipient, RecipientSet, RecipientState, RequestHash, RetryPolicy, Situation, Timestamp,
+    judge,
+};
+use pipeline::ports::{
+    Accepted, Admission, Admissions as _, Claim, Claimed, DedupeEntry, Idempotency, MessageFilter, Queue as _,
+    Records as _, Settled, Settlement,
+};
+use std::time::Duration;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_790_000_000_000 + seconds * 1000)
+}
+
+fn lane() -> Lane {
+    Lane::new("wecom_app", "default")
+}
+
+fn admission(caller: &str, text: &str) -> Admission {
+    let id = MessageId::from_uuid(uuid::Uuid::now_v7());
+    let message = Message {
+        id,
+        caller: CallerId::new(caller),
+        content: Content::plain(ContentKind::Text, text),
+        options: Options::default(),
+        priority: Priority::Normal,
+        accepted_at: at(0),
+        send_at: None,
+        expires_at: None,
+        tags: vec!["t".into()],
+        metadata: None,
+        duplicate_of: None,
+    };
+    let delivery = Delivery {
+        id: id.delivery(1),
+        lane: lane(),
+        recipients: RecipientSet::new([Recipient::User("zhangsan".into())]),
+        priority: Priority::Normal,
+        due_at: at(0),
+        expires_at: None,
+        give_up_at: at(3600),
+        request_hash: RequestHash::new([text.len() as u8; 32]),
+    };
+    Admission { message, deliveries: vec![delivery], born_leased: Vec::new(), idempotency: None, dedupe: None }
+}
+
+async fn claim(ledger: &SqliteLedger, now: Timestamp) -> Vec<Claimed> {
+    let claim =
+        Claim { lane: lane(), limit: 10, now, lowest_first: false, equal_since: now - Duration::from_secs(600) };
+    ledger.claim(claim).await.unwrap()
+}
+
+fn settlement(claimed: &Claimed, outcome: Outcome, now: Timestamp) -> Settlement {
+    let attempt = AttemptRecord {
+        number: claimed.standing.attempts + 1,
+        started_at: now,
+        ended_at: now,
+        result: "sent".into(),
+        reason: None,
+        probe: false,
+        redelivery: false,
+    };
+    Settlement {
+        lease: claimed.lease,
+        lane: lane(),
+        attempt: Some(attempt),
+        outcome,
+        frozen: None,
+        sole: claimed.sole,
+        metered: false,
+        now,
+    }
+}
+
+fn delivered(now: Timestamp) -> Outcome {
+    let situation = Situation {
+        now,
+        tries: 0,
+        probe: false,
+        uncertain_since: None,
+        protected_for: None,
+        give_up_at: at(3600),
+        expires_at: None,
+        random: 0.5,
+    };
+    let sent = Attempt::Sent { refused: Vec::new(), handle: Some("m1".into()), note: None };
+    judge(sent, &situation, &RetryPolicy::default())
+}
+
+async fn live(ledger: SqliteLedger) {
+    // Admitted: each on its own, repeats found, key reuse refused.
+    let first = admission("one", "hello");
+    let id = first.message.id;
+    let key =
+        |hash: u8| Some(Idempotency { key: "k".into(), hash: RequestHash::new([hash; 32]), not_before: at(-86_400) });
+    let keyed = Admission { idempotency: key(1), ..first };
+    let again = Admission { idempotency: key(1), ..admission("one", "hello") };
+    let other = Admission { idempotency: key(2), ..admission("one", "other") };
+    let stranger = Admission { idempotency: key(2), ..admission("two", "stranger") };
+    let accepted = ledger.accept(vec![keyed, again, other, stranger]).await.unwrap();
+    assert!(matches!(accepted[0], Accepted::New { .. }));
+    assert!(matches!(accepted[1], Accepted::Replayed { id: known, .. } if known == id));
+    assert_eq!(accepted[2], Accepted::KeyReused);
+    assert!(matches!(accepted[3], Accepted::New { .. }));
+    let window = || Some(DedupeEntry { key: "d".into(), until: at(60) });
+    let repeats = vec![
+        Admission { dedupe: window(), ..admission("one", "a") },
+        Admission { dedupe: window(), ..admission("one", "b") },
+    ];
+    let accepted = ledger.accept(repeats).await.unwrap();
+    assert!(matches!(accepted[..], [Accepted::New { .. }, Accepted::Duplicate { .. }]));
+
+    // Read by its own caller only.
+    assert!(ledger.message(id, Some(&CallerId::new("two"))).await.unwrap().is_none());
+    let filter = MessageFilter {
+        caller: Some(CallerId::new("one")),
+        tag: Some("t".into()),
+        limit: 10,
+        ..MessageFilter::default()
+    };
+    assert_eq!(ledger.list(filter).await.unwrap().len(), 3);
+
+    // Claimed once; a second claim finds nothing; a late settlement under an old fence changes nothing.
+    let claimed = claim(&ledger, at(1)).await;
+    assert_eq!(claimed.len(), 3);
+    assert!(claim(&ledger, at(1)).await.is_empty());
+    let mine = claimed.iter().find(|claimed| claimed.delivery.id.message() == id).unwrap();
+    assert!(mine.lease.duplicate_check, "nothing equal went out before");
+    let reason = Reason::new("-1", "busy");
+    let retry = Outcome::Again { at: at(5), tries: 1, uncertain_since: None, reason };
+    assert_eq!(
+        ledger.settle(settlement(mine, retry, at(2))).await.unwrap(),
+        Settled::Recorded { recall_wanted: false }
+    );
+    assert_eq!(ledger.next_due(&lane()).await.unwrap(), Some(at(5)));
+    assert!(claim(&ledger, at(4)).await.is_empty());
+    let second = claim(&ledger, at(5)).await.pop().unwrap();
+    assert_eq!((second.standing.attempts, second.standing.tries), (1, 1));
+    assert_eq!(ledger.settle(settlement(mine, delivered(at(6)), at(6))).await.unwrap(), Settled::Stale);
+    assert_eq!(ledger.message(id, None).await.unwrap().unwrap().state, MessageState::Sending);
+
+    // The holder is gone: what it held may have been sent, and waits again.
+    assert_eq!(ledger.release(at(7)).await.unwrap(), 3);
+    let resumed = claim(&ledger, at(8)).await;
+    let resumed = resumed.iter().find(|claimed| claimed.delivery.id.message() == id).unwrap();
+    assert_eq!(resumed.standing.uncertain_since, Some(at(5)));
+    assert_eq!(ledger.settle(settlement(&second, delivered(at(9)), at(9))).await.unwrap(), Settled::Stale);
+    ledger.settle(settlement(resumed, delivered(at(9)), at(9))).await.unwrap();
+    let record = ledger.message(id, None).await.unwrap().unwrap();
+    assert_eq!((record.state, record.deliveries[0].attempts.len()), (MessageState::Delivered, 3));
+
+    // Wanted back while it waits for a retry: it is never claimed again.
+    let wanted = admission("one", "wanted");
+    let wanted_id = wanted.message.id;
+    ledger.accept(vec![wanted]).await.unwrap();
+    let flying = claim(&ledger, at(10)).await.into_iter().find(|c| c.delivery.id.message() == wanted_id).unwrap();
+    assert!(ledger.want_recall(wanted_id, None, at(10)).await.unwrap());
+    let again = Outcome::Again { at: at(11), tries: 1, uncertain_since: None, reason: Reason::new("-1", "busy") };
+    ledger.settle(settlement(&flying, again, at(11))).await.unwrap();
+    assert!(claim(&ledger, at(12)).await.is_empty());
+    assert_eq!(ledger.settle_overdue(at(12), 100).await.unwrap(), 1);
+    let record = ledger.message(wanted_id, None).await.unwrap().unwrap();
+    assert_eq!((record.state, record.deliveries[0].state), (MessageState::Recalled, RecipientState::Recalled));
+
+    // Keys are forgotten after their time.
+    assert_eq!(ledger.forget_expired_keys(at(1), at(61), 100).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn sqlite_lives_through_the_story() {
+    let folder = tempfile::tempdir().unwrap();
+    live(SqliteLedger::open(folder.path(), at(0)).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn memory_lives_through_the_story() {
+    live(SqliteLedger::in_memory(at(0)).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_thousand_concurrent_admissions_share_commits_and_are_all_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = SqliteLedger::open(folder.path(), at(0)).await.unwrap();
+    let all = (0..1000).map(|i| ledger.accept(vec![admission("one", &i.to_string())]));
+    let accepted = futures::future::join_all(all).await;
+    assert!(accepted.iter().all(|result| matches!(result.as_deref(), Ok([Accepted::New { .. }]))));
+    drop(ledger);
+    let ledger = SqliteLedger::open(folder.path(), at(1)).await.unwrap();
+    let filter = MessageFilter { limit: 2000, ..MessageFilter::default() };
+    assert_eq!(ledger.list(filter).await.unwrap().len(), 1000);
+}
