@@ -5,7 +5,7 @@ const names = new Map(); // userid -> name
 const apps = new Map();  // agentid -> name
 const files = new Map(); // media_id -> file name
 const read = new Map();  // chat id -> newest number seen
-let chosen = null;
+let chosen = decodeURIComponent(location.hash.slice(1)) || null; // a link such as /#user:zhangsan opens a chat
 
 // Clients send every type; what is no list is a list of one, what is no text is its digits.
 const list = (value) => (Array.isArray(value) ? value : value === undefined || value === null || value === '' ? [] : [value]);
@@ -173,7 +173,7 @@ function draw() {
     button.append(c.name);
     const newest = [...c.messages.values()].at(-1);
     if (newest) button.append(el('span', 'last', newest.recalled ? '[已撤回]' : KINDS[newest.msgtype] ? `[${KINDS[newest.msgtype]}]` : text((newest.body[newest.msgtype] || {}).content)));
-    button.onclick = () => { chosen = id; draw(); };
+    button.onclick = () => { chosen = id; location.hash = id; draw(); };
     return button;
   }));
   const current = chats.get(chosen);
