@@ -9,6 +9,7 @@ mod keys;
 mod queue;
 mod records;
 mod rows;
+mod settle;
 mod writer;
 
 use std::fs::{self, File, TryLockError};

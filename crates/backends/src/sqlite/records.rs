@@ -11,7 +11,8 @@ use pipeline::ports::{
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::queue::{derived_state, failed, refresh_messages, standing, write_states};
+use super::queue::{failed, standing};
+use super::settle::{derived_state, refresh_messages, write_states};
 use super::{SqliteLedger, rows};
 
 /// Whether a message exists, and is this caller's.

@@ -11,7 +11,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{admit, queue};
+use super::{admit, queue, settle};
 
 /// Verbs that may wait before a caller is made to wait.
 const WAITING: usize = 4096;
@@ -164,7 +164,7 @@ impl Batch {
 
     async fn transact(&self, connection: &mut SqliteConnection, changes: Vec<Change>) -> Result<Results, sqlx::Error> {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let settled = queue::settle(&mut transaction, &self.settlements).await?;
+        let settled = settle::settle(&mut transaction, &self.settlements).await?;
         let accepted = admit::admit(&mut transaction, &self.admissions).await?;
         let mut claimed = Vec::with_capacity(self.claims.len());
         for (claim, _) in &self.claims {
