@@ -107,7 +107,7 @@ async fn upstream(config: &Config) -> Vec<Finding> {
         Ok(transport) => transport,
         Err(error) => return vec![Finding::bad("wecom", format!("{error:#}"), "mend wecom.api_base or wecom.proxy")],
     };
-    let mut findings = vec![clock(&config.wecom.api_base).await];
+    let mut findings = vec![clock(config).await];
     for (name, section) in &config.apps {
         let (Ok(agent), Some(secret)) = (section.agent_id.parse().map(AgentId), section.secret.clone()) else {
             continue;
@@ -188,9 +188,14 @@ async fn robot(name: &str, client: &RobotClient) -> Finding {
 }
 
 /// Compares this machine's clock with the Date header upstream; a wrong clock breaks TLS and token ends.
-async fn clock(origin: &str) -> Finding {
+async fn clock(config: &Config) -> Finding {
+    let origin = config.wecom.api_base.as_str();
     let what = "clock and network";
-    let Ok(http) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build() else {
+    let mut http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5));
+    if let Some(Ok(proxy)) = config.wecom.proxy.as_ref().map(|proxy| reqwest::Proxy::all(proxy.0.expose())) {
+        http = http.proxy(proxy);
+    }
+    let Ok(http) = http.build() else {
         return Finding::bad(what, "could not make an HTTP client", "report this");
     };
     let answer = match http.head(origin).send().await {

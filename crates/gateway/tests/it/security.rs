@@ -3,7 +3,7 @@
 use serde_json::json;
 use wecom_sim::{Fault, Trouble};
 
-use crate::kit::{Caller, KEY, ROBOT, SECRET, TestHouse, http, text_to};
+use crate::kit::{Caller, KEY, ROBOT, SECRET, TestHouse, text_to};
 
 /// Every path of the description, with an id filled in.
 fn described() -> Vec<(String, String)> {
@@ -191,19 +191,42 @@ async fn no_secret_is_shown_anywhere() {
     }
 }
 
-#[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_refused() {
-    // A listener that speaks no TLS at all is as untrusted as one with its own certificate: the call must not succeed.
+/// An upstream with a certificate of its own, which answers every request with success.
+async fn self_signed_upstream() -> String {
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ignored = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n").await;
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 27\r\n\r\n{\"errcode\":0,\"errmsg\":\"ok\"}";
+            let _ignored = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
         }
     });
-    let transport = wecom::Transport::builder().origin(origin).build().unwrap();
-    let client = wecom::Client::builder(transport, "ww1", "s").build();
-    let error = client.send(wecom::api::message::SendMessage::to_users(["a"]).text("x")).await.unwrap_err();
+    origin
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let transport = wecom::Transport::builder().origin(self_signed_upstream().await).build().unwrap();
+    let key = wecom::RobotKey::parse("k", transport.origin()).unwrap();
+    let robot = wecom::RobotClient::new(transport, key);
+    let error = robot.send(wecom::api::robot::RobotMessage::text("x")).await.unwrap_err();
     assert_eq!(error.kind(), &wecom::ErrorKind::Connect);
-    let _client_made = http();
+    let mut causes = String::new();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        causes = format!("{causes} {error}");
+        cause = error.source();
+    }
+    assert!(causes.to_lowercase().contains("certificate"), "{causes}");
 }
