@@ -72,6 +72,9 @@ pub enum AcceptError {
     /// The idempotency key stands for another request; nothing was stored.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// A fault of our own; nobody knows whether it was stored.
+    #[error("accepting was interrupted")]
+    Interrupted,
     /// The ledger cannot take it now; nothing was stored.
     #[error("the message could not be stored")]
     NotStored(#[source] Arc<LedgerError>),
@@ -84,6 +87,7 @@ impl AcceptError {
             Self::Invalid(InvalidSubmission(violation)) => violation.code,
             Self::Forbidden { .. } | Self::MayNotSend => "forbidden",
             Self::KeyReused => "idempotency_key_reused",
+            Self::Interrupted => "internal",
             Self::NotStored(_) => "not_stored",
         }
     }
@@ -91,12 +95,17 @@ impl AcceptError {
 
 /// Takes submissions in.
 pub struct Intake {
-    ledger: Arc<dyn Ledger>,
+    door: Arc<Door>,
     channels: Channels,
-    dispatcher: DispatcherHandle,
     clock: Arc<dyn Clock>,
     ids: IdSource,
     config: IntakeConfig,
+}
+
+/// What is behind the checks: the ledger, and the dispatcher that waits there.
+struct Door {
+    ledger: Arc<dyn Ledger>,
+    dispatcher: DispatcherHandle,
 }
 
 impl std::fmt::Debug for Intake {
@@ -120,7 +129,8 @@ impl Intake {
         clock: Arc<dyn Clock>,
         config: IntakeConfig,
     ) -> Self {
-        Self { ledger, channels, dispatcher, clock, ids: IdSource::new(), config }
+        let door = Arc::new(Door { ledger, dispatcher });
+        Self { door, channels, clock, ids: IdSource::new(), config }
     }
 
     /// Takes one submission in.
@@ -146,38 +156,19 @@ impl Intake {
                 Err(error) => results.push(Some(Err(error))),
             }
         }
-        self.admit(prepared, now, &mut results).await;
-        let results: Vec<_> = results.into_iter().flatten().collect();
+        if !prepared.is_empty() {
+            // In a task of its own: a caller that leaves in the middle of a commit takes no lease with it.
+            let admitted = tokio::spawn(self.door.clone().admit(prepared, now)).await;
+            for (index, result) in admitted.unwrap_or_default() {
+                results[index] = Some(result);
+            }
+        }
+        let results: Vec<_> =
+            results.into_iter().map(|result| result.unwrap_or(Err(AcceptError::Interrupted))).collect();
         for result in &results {
             count(result);
         }
         results
-    }
-
-    async fn admit(
-        &self,
-        prepared: Vec<(usize, Prepared)>,
-        now: Timestamp,
-        results: &mut [Option<Result<Receipt, AcceptError>>],
-    ) {
-        if prepared.is_empty() {
-            return;
-        }
-        let admissions = prepared.iter().map(|(_, ready)| ready.admission.clone()).collect();
-        match self.ledger.accept(admissions).await {
-            Ok(accepted) => {
-                for ((index, ready), accepted) in prepared.into_iter().zip(accepted) {
-                    results[index] = Some(self.hand_over(ready, accepted, now));
-                }
-            }
-            Err(error) => {
-                LedgerFailed { error: &error }.emit();
-                let error = Arc::new(error);
-                for (index, _) in prepared {
-                    results[index] = Some(Err(AcceptError::NotStored(error.clone())));
-                }
-            }
-        }
     }
 
     fn prepare(&self, grant: &Grant, submission: Submission, now: Timestamp) -> Result<Prepared, AcceptError> {
@@ -200,7 +191,7 @@ impl Intake {
         let due_now = submission.send_at.is_none_or(|send_at| send_at <= now);
         let reservations: Vec<_> = if due_now {
             let places = deliveries.iter().enumerate();
-            places.filter_map(|(i, delivery)| Some((i, self.dispatcher.reserve(&delivery.lane)?))).collect()
+            places.filter_map(|(i, delivery)| Some((i, self.door.dispatcher.reserve(&delivery.lane)?))).collect()
         } else {
             Vec::new()
         };
@@ -277,6 +268,27 @@ impl Intake {
     fn names(&self, channel: &str) -> String {
         let names = self.channels.accounts(channel);
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+}
+
+impl Door {
+    async fn admit(
+        self: Arc<Self>,
+        prepared: Vec<(usize, Prepared)>,
+        now: Timestamp,
+    ) -> Vec<(usize, Result<Receipt, AcceptError>)> {
+        let admissions = prepared.iter().map(|(_, ready)| ready.admission.clone()).collect();
+        match self.ledger.accept(admissions).await {
+            Ok(accepted) => {
+                let admitted = prepared.into_iter().zip(accepted);
+                admitted.map(|((index, ready), accepted)| (index, self.hand_over(ready, accepted, now))).collect()
+            }
+            Err(error) => {
+                LedgerFailed { error: &error }.emit();
+                let error = Arc::new(error);
+                prepared.into_iter().map(|(index, _)| (index, Err(AcceptError::NotStored(error.clone())))).collect()
+            }
+        }
     }
 
     /// Hands born-leased deliveries to the dispatcher, rings for the rest, and writes the receipt.

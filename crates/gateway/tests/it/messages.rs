@@ -227,3 +227,27 @@ async fn files_stand_in_for_wecom() {
     assert!(house.simulator.control.requests().is_empty());
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_leaves_in_the_middle_leaves_nothing_stuck() {
+    let house = TestHouse::start().await;
+    house.simulator.control.add_members("m", 100);
+    let leaving = (0..300_u64).map(|i| {
+        let caller = house.caller.clone();
+        async move {
+            let body = text_to(&[&format!("m{}", i % 100 + 1)], &i.to_string());
+            // Gone before, while or after the message is committed.
+            let patience = Duration::from_micros(i * 40);
+            let _gone = tokio::time::timeout(patience, caller.submit(body)).await;
+        }
+    });
+    futures::future::join_all(leaving).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let page = house.caller.get("/v1/messages?limit=500").await.json();
+    let messages = page["messages"].as_array().unwrap();
+    for message in messages {
+        assert_eq!(house.caller.settled(message["id"].as_str().unwrap()).await["state"], "delivered");
+    }
+    assert_eq!(house.simulator.control.outbox().len(), messages.len());
+    house.stop().await;
+}
