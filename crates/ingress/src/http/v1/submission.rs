@@ -26,13 +26,13 @@ pub(super) struct SubmissionBody {
     /// The configured application that members are addressed through; default: the configured default.
     app: Option<String>,
     /// Plain text: a string, or WeCom's object.
-    #[schema(value_type = Option<Object>, example = "DFB-2000内胆：7月19日完成")]
+    #[schema(value_type = Option<PlainContent>, example = "DFB-2000内胆：7月19日完成")]
     text: Option<Box<RawValue>>,
     /// WeCom's markdown: a string, or WeCom's object.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<PlainContent>)]
     markdown: Option<Box<RawValue>>,
     /// Robots' larger markdown: a string, or WeCom's object.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<PlainContent>)]
     markdown_v2: Option<Box<RawValue>>,
     /// A picture: `{"media_id": …}`; for a robot `{"base64": …, "md5": …}`.
     #[schema(value_type = Option<Object>)]
@@ -85,6 +85,17 @@ pub(super) struct SubmissionBody {
     metadata: Option<Box<RawValue>>,
     /// In a batch: the idempotency key of this line. Elsewhere it is the header `Idempotency-Key`.
     idempotency_key: Option<String>,
+}
+
+/// A string, or WeCom's object around it.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the two shapes; the value itself is read as raw JSON")]
+enum PlainContent {
+    /// The text itself.
+    Bare(String),
+    /// WeCom's object, such as `{"content": …}`.
+    Object { content: String },
 }
 
 /// For whom. At least one recipient is needed; nothing is ever sent to everybody by default.
