@@ -108,6 +108,8 @@ impl SqliteLedger {
             Err(TryLockError::Error(source)) => return Err(directory(source)),
         }
         let path = data_dir.join("ledger.sqlite");
+        // SQLite gives the files beside it the same mode.
+        private_file(&path).map_err(directory)?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -140,8 +142,8 @@ impl SqliteLedger {
         queue::void_leases(&mut connection, now).await.map_err(failed)?;
         // Readers keep a database in memory alive, too.
         let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1);
-        let readers = readers.connect_with(options.read_only(lock.is_some())).await.map_err(failed)?;
-        Ok(Self { writer: Writer::start(connection), readers, _lock: lock })
+        let readers = readers.connect_with(options.clone().read_only(lock.is_some())).await.map_err(failed)?;
+        Ok(Self { writer: Writer::start(connection, options), readers, _lock: lock })
     }
 }
 
@@ -159,6 +161,17 @@ fn private_directory(path: &Path) -> std::io::Result<()> {
         builder.mode(0o700);
     }
     builder.create(path)
+}
+
+fn private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path).map(drop)
 }
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

@@ -32,7 +32,8 @@ pub(crate) fn of(error: &Error) -> Attempt {
             }
             (Class::Success | Class::Unknown, code) => {
                 UnknownAnswer::Errcode(code.0).emit();
-                deferred(FailureClass::Busy)
+                // An answer, so nothing against the lane; but perhaps not the last word on the message.
+                deferred(FailureClass::Rejected)
             }
         },
         ErrorKind::Connect => deferred(FailureClass::Unreachable),
@@ -53,8 +54,12 @@ pub(crate) fn reason(error: &Error) -> Reason {
     let (code, text) = match error.kind() {
         ErrorKind::Api { errcode, errmsg } => {
             let errmsg = errmsg.split(", hint: [").next().unwrap_or_default();
-            let meaning = errcode.meaning().map(|meaning| format!(": {meaning}")).unwrap_or_default();
-            (errcode.to_string(), format!("errcode {errcode} ({errmsg}){meaning}"))
+            let text = match errcode.meaning() {
+                Some(meaning) if meaning.contains(errmsg) => format!("errcode {errcode}: {meaning}"),
+                Some(meaning) => format!("errcode {errcode} ({errmsg}): {meaning}"),
+                None => format!("errcode {errcode}: {errmsg}"),
+            };
+            (errcode.to_string(), text)
         }
         ErrorKind::TokenRefreshHeld { errcode: Some(code), .. } => (code.to_string(), error.to_string()),
         ErrorKind::TokenRefreshHeld { .. } => ("token_held".to_owned(), error.to_string()),

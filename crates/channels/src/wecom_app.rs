@@ -100,7 +100,11 @@ fn sent(answer: SendMessageResponse, recipients: &RecipientSet) -> Attempt {
         ("unlicenseduser", &answer.unlicenseduser, "has no basic API licence (基础接口许可)"),
     ] {
         for id in ids {
-            refused.extend(matching(recipients, code, id).map(|recipient| Refusal {
+            // Named twice, as invalid and unlicensed, is refused once.
+            let new: Vec<&Recipient> = matching(recipients, code, id)
+                .filter(|recipient| !refused.iter().any(|known: &Refusal| known.recipient == **recipient))
+                .collect();
+            refused.extend(new.into_iter().map(|recipient| Refusal {
                 recipient: recipient.clone(),
                 reason: Reason::new(code, format!("`{recipient}` {text}")),
             }));

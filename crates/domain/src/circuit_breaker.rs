@@ -119,7 +119,9 @@ impl CircuitBreaker {
         let before = self.state;
         match attempt {
             // A refusal is an answer: the upstream is there and knows us.
-            Attempt::Sent { .. } | Attempt::Refused { .. } => self.on_answer(was_probe),
+            Attempt::Sent { .. }
+            | Attempt::Refused { .. }
+            | Attempt::Deferred { class: FailureClass::Rejected, .. } => self.on_answer(was_probe),
             Attempt::Deferred { class, retry_after, .. } => self.on_failure(*class, *retry_after, was_probe, now),
             Attempt::Uncertain { .. } => self.on_failure(FailureClass::Unreachable, None, was_probe, now),
         }
@@ -148,10 +150,11 @@ impl CircuitBreaker {
         let wait = match class {
             FailureClass::Throttled => self.policy.throttled_for.max(retry_after.unwrap_or_default()),
             FailureClass::Misconfigured => self.policy.misconfigured_for,
-            FailureClass::Congested | FailureClass::Busy | FailureClass::Unreachable | FailureClass::Internal => {
-                self.policy.probe_every.max(retry_after.unwrap_or_default())
-            }
-            FailureClass::Rejected => return,
+            FailureClass::Congested
+            | FailureClass::Busy
+            | FailureClass::Unreachable
+            | FailureClass::Internal
+            | FailureClass::Rejected => self.policy.probe_every.max(retry_after.unwrap_or_default()),
         };
         let at_once = matches!(class, FailureClass::Throttled | FailureClass::Congested);
         match self.state {

@@ -162,6 +162,8 @@ pub struct AttemptRecord {
 pub struct Situation {
     /// The time.
     pub now: Timestamp,
+    /// When the attempt started: an unanswered one may have been taken from then on.
+    pub started_at: Timestamp,
     /// Counted tries before this attempt.
     pub tries: u16,
     /// Whether this attempt was a probe of a closed lane.
@@ -222,6 +224,14 @@ impl Outcome {
         Self::ended(RecipientState::Uncertain, reason)
     }
 
+    /// Settles what cannot be sent: dead, or uncertain if an earlier call may have been taken.
+    pub fn ended_after(uncertain_since: Option<Timestamp>, reason: Reason) -> Self {
+        match uncertain_since {
+            Some(_) => Self::uncertain(reason),
+            None => Self::dead(reason),
+        }
+    }
+
     /// Settles what is given up.
     pub fn dead(reason: Reason) -> Self {
         Self::ended(RecipientState::Failed, reason)
@@ -241,13 +251,15 @@ pub fn judge(attempt: Attempt, situation: &Situation, policy: &RetryPolicy) -> O
             unconfirmed: situation.uncertain_since.is_some() && situation.protected_for.is_some(),
             reason: None,
         },
-        Attempt::Refused { reason, .. } => Outcome::dead(reason),
+        // A refusal says nothing of an earlier call that was never answered.
+        Attempt::Refused { reason, .. } => Outcome::ended_after(situation.uncertain_since, reason),
         Attempt::Deferred { class, reason, retry_after } => {
-            let counted = class.counts() && !situation.probe;
+            // What is said about the message itself costs a try, also while the lane is being probed.
+            let counted = class.counts() && (!situation.probe || class == FailureClass::Rejected);
             again(counted, reason, retry_after.unwrap_or_default(), situation.uncertain_since, situation, policy)
         }
         Attempt::Uncertain { reason } => {
-            let since = situation.uncertain_since.unwrap_or(situation.now);
+            let since = situation.uncertain_since.unwrap_or(situation.started_at);
             again(!situation.probe, reason, Duration::ZERO, Some(since), situation, policy)
         }
     }
@@ -263,10 +275,6 @@ fn again(
 ) -> Outcome {
     let tries = situation.tries + u16::from(counted);
     let at = situation.now + policy.delay(tries.max(1), situation.random).max(at_least);
-    let ended = |reason: Reason| match uncertain_since {
-        Some(_) => Outcome::uncertain(reason),
-        None => Outcome::dead(reason),
-    };
     if let (Some(since), Some(interval)) = (uncertain_since, situation.protected_for)
         && at >= since + interval
     {
@@ -276,7 +284,7 @@ fn again(
         return if uncertain_since.is_some() { Outcome::uncertain(reason) } else { Outcome::expired() };
     }
     if tries >= policy.attempts || at >= situation.give_up_at {
-        return ended(reason);
+        return Outcome::ended_after(uncertain_since, reason);
     }
     Outcome::Again { at, tries, uncertain_since, reason }
 }
@@ -302,6 +310,7 @@ mod tests {
     fn situation() -> Situation {
         Situation {
             now: at(100),
+            started_at: at(100),
             tries: 0,
             probe: false,
             uncertain_since: None,

@@ -115,7 +115,8 @@ impl Submission {
             if key.is_empty() || key.len() > DEDUPE_KEY_MAX_BYTES {
                 let message = format!("is {} bytes long; a key has 1 to {DEDUPE_KEY_MAX_BYTES}", key.len());
                 return Err(InvalidSubmission(
-                    Violation::new("invalid", field, message).with_hint("hash a longer key"),
+                    Violation::new("invalid", field, message)
+                        .with_hint("give a key of that length; a longer one can be hashed"),
                 ));
             }
         }

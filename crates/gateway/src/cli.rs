@@ -4,6 +4,7 @@
 //! 0 done, 1 something failed here, 2 misused, 3 refused by the server, 4 not delivered, 5 not reachable now,
 //! 6 uncertain, 7 delivered to some.
 
+mod chinese;
 mod config;
 mod demo;
 mod doctor;
@@ -15,6 +16,7 @@ mod send;
 mod serve;
 mod simulate;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -113,15 +115,14 @@ impl Context {
 }
 
 /// Prints a line on standard output.
-#[expect(clippy::print_stdout, reason = "this is the command line's one way of printing")]
 pub(crate) fn print(line: &str) {
-    println!("{line}");
+    // Whoever reads may have heard enough: `hongyan … | head -1`.
+    let _reader_left = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Prints a line on standard error.
-#[expect(clippy::print_stderr, reason = "this is the command line's one way of complaining")]
 pub(crate) fn complain(line: &str) {
-    eprintln!("{line}");
+    let _reader_left = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Runs the command line.
@@ -141,7 +142,13 @@ pub fn main() -> ExitCode {
     match runtime.block_on(run(command, &context)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            complain(&chain(&error, context.language));
+            if context.json {
+                print(
+                    &serde_json::json!({ "error": { "code": "local", "message": format!("{error:#}") } }).to_string(),
+                );
+            } else {
+                complain(&chain(&error, context.language));
+            }
             ExitCode::from(FAILED)
         }
     }
@@ -158,7 +165,9 @@ async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         Command::Doctor => doctor::run(context).await,
         Command::Simulate(arguments) => simulate::run(&arguments).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "hongyan", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "hongyan", &mut script);
+            print(String::from_utf8_lossy(&script).trim_end());
             Ok(DONE)
         }
     }

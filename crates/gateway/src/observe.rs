@@ -1,5 +1,6 @@
 //! Log and metrics of the process.
 
+use std::io::IsTerminal as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub fn start_log(section: &LogSection) -> anyhow::Result<()> {
     let filter: EnvFilter =
         section.level.parse().map_err(|error| anyhow::anyhow!("log.level: `{}` {error}", section.level))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     let _already_started = match section.format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),

@@ -84,6 +84,10 @@ pub fn router(api: Api) -> Router {
         .fallback(async || {
             ApiError::not_found("there is nothing at this path").with_hint("the API is described at /docs")
         })
+        .method_not_allowed_fallback(async || {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
+                .with_hint("the API is described at /docs")
+        })
         .layer(middleware::from_fn_with_state(api.clone(), guard_host))
         .layer(CatchPanicLayer::custom(|_panic| axum::response::IntoResponse::into_response(ApiError::internal())))
         .layer(middleware::from_fn(name_request))

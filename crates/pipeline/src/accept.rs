@@ -148,12 +148,17 @@ impl Intake {
         let mut results: Vec<Option<Result<Receipt, AcceptError>>> = Vec::with_capacity(submissions.len());
         let mut prepared = Vec::new();
         for submission in submissions {
+            let key = submission.idempotency.clone();
             match self.prepare(grant, submission, now) {
                 Ok(ready) => {
                     prepared.push((results.len(), ready));
                     results.push(None);
                 }
-                Err(error) => results.push(Some(Err(error))),
+                // The same request was accepted once: that stands, whatever has changed since.
+                Err(error) => match self.known(grant, key, now).await {
+                    Some(known) => results.push(Some(known)),
+                    None => results.push(Some(Err(error))),
+                },
             }
         }
         if !prepared.is_empty() {
@@ -169,6 +174,28 @@ impl Intake {
             count(result);
         }
         results
+    }
+
+    /// Answers a request whose idempotency key is known.
+    async fn known(
+        &self,
+        grant: &Grant,
+        key: Option<(String, RequestHash)>,
+        now: Timestamp,
+    ) -> Option<Result<Receipt, AcceptError>> {
+        let (key, hash) = key?;
+        let idempotency = Idempotency { key, hash, not_before: now - self.config.idempotency_window };
+        match self.door.ledger.known_key(&grant.caller, &idempotency).await {
+            Ok(Some(Accepted::Replayed { id, accepted_at, duplicate_of })) => {
+                Some(Ok(replayed(id, accepted_at, duplicate_of)))
+            }
+            Ok(Some(_)) => Some(Err(AcceptError::KeyReused)),
+            Ok(None) => None,
+            Err(error) => {
+                LedgerFailed { error: &error }.emit();
+                Some(Err(AcceptError::NotStored(Arc::new(error))))
+            }
+        }
     }
 
     fn prepare(&self, grant: &Grant, submission: Submission, now: Timestamp) -> Result<Prepared, AcceptError> {
@@ -222,8 +249,12 @@ impl Intake {
             (Some(app), _) => Ok(app.clone()),
             (None, false) => Ok(String::new()),
             (None, true) => Err(invalid(
-                Violation::new("missing", "app", "is missing, and no default application is configured")
-                    .with_hint(format!("name one of the configured applications: {}", self.names("wecom_app"))),
+                Violation::new("missing", "app", "is missing, and no default application is configured").with_hint(
+                    match self.channels.accounts("wecom_app")[..] {
+                        [] => "configure one: WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET".to_owned(),
+                        _ => format!("name one of the configured applications: {}", self.names("wecom_app")),
+                    },
+                ),
             )),
         }
     }
@@ -326,13 +357,15 @@ impl Door {
                 receipt(id, MessageState::Accepted, now, None, false)
             }
             Accepted::Duplicate { of } => receipt(admission.message.id, MessageState::Duplicate, now, Some(of), false),
-            Accepted::Replayed { id, accepted_at, duplicate_of } => {
-                let state = if duplicate_of.is_some() { MessageState::Duplicate } else { MessageState::Accepted };
-                receipt(id, state, accepted_at, duplicate_of, true)
-            }
+            Accepted::Replayed { id, accepted_at, duplicate_of } => Ok(replayed(id, accepted_at, duplicate_of)),
             Accepted::KeyReused => Err(AcceptError::KeyReused),
         }
     }
+}
+
+fn replayed(id: MessageId, accepted_at: Timestamp, duplicate_of: Option<MessageId>) -> Receipt {
+    let state = if duplicate_of.is_some() { MessageState::Duplicate } else { MessageState::Accepted };
+    Receipt { id, state, accepted_at, duplicate_of, replayed: true }
 }
 
 fn count(result: &Result<Receipt, AcceptError>) {

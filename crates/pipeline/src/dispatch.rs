@@ -29,6 +29,8 @@ use self::gate::{Gate, Room};
 
 /// One claim in so many takes bulk first, so that bulk is never starved.
 const BULK_FIRST_EVERY: u32 = 10;
+/// How much longer than the interval of the duplicate check an equal request is looked for.
+const EQUAL_MARGIN: Duration = Duration::from_secs(60);
 /// How long a lane waits after the ledger failed.
 const LEDGER_PAUSE: Duration = Duration::from_millis(500);
 
@@ -247,6 +249,7 @@ impl Shared {
             return desk.clone();
         }
         let channel = self.channels.get(lane).cloned();
+        metrics::gauge!("hongyan_lane_closed", "lane" => lane.to_string()).set(0.0);
         let desk = Arc::new(Desk {
             lane: lane.clone(),
             gate: Mutex::new(Gate::new(channel.as_deref(), self.config.breaker)),
@@ -266,7 +269,15 @@ impl Shared {
         let mut claims = 0_u32;
         let mut next_due: Option<Timestamp> = None;
         while !self.stopping.is_cancelled() {
-            let room = desk.gate.lock().room(self.clock.now());
+            let room = {
+                let mut gate = desk.gate.lock();
+                let room = gate.room(self.clock.now());
+                if room.free > 0 && desk.attention.load(Ordering::Acquire) {
+                    // What is about to be claimed has this room: nothing may be reserved beside it.
+                    gate.backlog = true;
+                }
+                room
+            };
             if room.free > 0 && desk.attention.swap(false, Ordering::AcqRel) {
                 claims = claims.wrapping_add(1);
                 match self.claim(&desk, room, claims.is_multiple_of(BULK_FIRST_EVERY)).await {
@@ -298,6 +309,8 @@ impl Shared {
     async fn claim(self: &Arc<Self>, desk: &Arc<Desk>, room: Room, lowest_first: bool) -> Option<bool> {
         let now = self.clock.now();
         let interval = desk.channel.as_ref().and_then(|channel| channel.duplicate_check()).unwrap_or_default();
+        // An earlier call may have reached the upstream long after it was claimed.
+        let interval = interval + EQUAL_MARGIN;
         let claim = Claim { lane: desk.lane.clone(), limit: room.free, now, lowest_first, equal_since: now - interval };
         let claimed = match self.ledger.claim(claim).await {
             Ok(claimed) => claimed,
@@ -342,7 +355,9 @@ impl Shared {
         loop {
             match self.ledger.recent_calls(&desk.lane, self.clock.now() - quota.window).await {
                 Ok(calls) => {
-                    desk.gate.lock().remember(calls);
+                    let now = self.clock.now();
+                    // A call in the future was made before a wrong clock was put right.
+                    desk.gate.lock().remember(calls.into_iter().map(|call| call.min(now)).collect());
                     return true;
                 }
                 Err(error) => LedgerFailed { error: &error }.emit(),

@@ -53,7 +53,11 @@ impl Sweeper {
     /// Sweeps until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         loop {
-            if let Err(error) = self.sweep().await {
+            let swept = tokio::select! {
+                swept = self.sweep() => swept,
+                () = shutdown.cancelled() => return,
+            };
+            if let Err(error) = swept {
                 LedgerFailed { error: &error }.emit();
             }
             let next = self.clock.now() + self.config.every;
@@ -76,8 +80,9 @@ impl Sweeper {
                 self.dispatcher.ring(&lane);
             }
         }
-        self.recaller.carry_out_pending().await;
         self.ledger.forget_expired_keys(now - self.config.idempotency_window, now, STEP).await?;
+        // Last, and not for long: an upstream that hangs must not keep the sweep from its work.
+        let _rest_next_time = tokio::time::timeout(self.config.every, self.recaller.carry_out_pending()).await;
         Ok(())
     }
 }

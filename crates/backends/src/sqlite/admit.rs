@@ -4,17 +4,19 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use domain::{MessageId, MessageState, RecipientState, Timestamp};
-use pipeline::ports::{Accepted, Admission, Admissions, Lease, LedgerError};
+use domain::{CallerId, MessageId, MessageState, RecipientState, Timestamp};
+use pipeline::ports::{Accepted, Admission, Admissions, Idempotency, Lease, LedgerError};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
+use super::queue::failed;
 use super::{SqliteLedger, rows};
 
 /// The interval of the upstream's duplicate check that born-leased deliveries are held against; the longest any channel
 /// uses. A longer look than needed only turns the check off.
-const EQUAL_WITHIN_MILLIS: i64 = 600_000;
+/// The minute beyond it is for calls that reached the upstream late.
+const EQUAL_WITHIN_MILLIS: i64 = 660_000;
 
 pub(super) async fn admit(
     connection: &mut SqliteConnection,
@@ -44,16 +46,10 @@ impl Decided {
     fn decide(&mut self, admission: &Admission, batch: &mut Inserts) -> Accepted {
         let message = &admission.message;
         let caller = message.caller.as_str().to_owned();
-        if let Some(idempotency) = &admission.idempotency {
-            match self.keys.get(&(caller.clone(), idempotency.key.clone())) {
-                Some((hash, ..)) if *hash != idempotency.hash.to_string() => {
-                    return Accepted::KeyReused;
-                }
-                Some((_, id, accepted_at, duplicate_of)) => {
-                    return Accepted::Replayed { id: *id, accepted_at: *accepted_at, duplicate_of: *duplicate_of };
-                }
-                None => {}
-            }
+        if let Some(idempotency) = &admission.idempotency
+            && let Some(known) = self.keys.get(&(caller.clone(), idempotency.key.clone()))
+        {
+            return answer_of(known, idempotency);
         }
         let duplicate_of = admission.dedupe.as_ref().and_then(|dedupe| {
             let first = self.repeats.get(&(caller.clone(), dedupe.key.clone()));
@@ -79,6 +75,15 @@ impl Decided {
     }
 }
 
+/// What a known key says to a request: the same one, or another.
+fn answer_of((hash, id, accepted_at, duplicate_of): &KnownKey, idempotency: &Idempotency) -> Accepted {
+    if *hash == idempotency.hash.to_string() {
+        Accepted::Replayed { id: *id, accepted_at: *accepted_at, duplicate_of: *duplicate_of }
+    } else {
+        Accepted::KeyReused
+    }
+}
+
 async fn known_keys(
     connection: &mut SqliteConnection,
     admissions: &[Admission],
@@ -89,6 +94,13 @@ async fn known_keys(
             a.idempotency.as_ref().map(|i| json!([a.message.caller.as_str(), i.key, i.not_before.as_millis()]))
         })
         .collect();
+    find_keys(connection, asked).await
+}
+
+async fn find_keys(
+    connection: &mut SqliteConnection,
+    asked: Vec<Value>,
+) -> Result<HashMap<(String, String), KnownKey>, sqlx::Error> {
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
@@ -278,7 +290,7 @@ pub(super) async fn set_duplicate_checks(
              SELECT 1 FROM delivery AS equal
              WHERE equal.request_hash = delivery.request_hash AND equal.last_attempt_at >= ?2
                AND equal.lane = delivery.lane AND equal.id <> delivery.id
-               AND (equal.last_attempt_at < delivery.last_attempt_at OR equal.id < delivery.id)))
+               AND (equal.id < delivery.id OR equal.id NOT IN (SELECT value FROM json_each(?1)))))
          WHERE id IN (SELECT value FROM json_each(?1)) RETURNING id, duplicate_check",
     );
     let rows = set.bind(json).bind(equal_since).fetch_all(connection).await?;
@@ -289,5 +301,15 @@ pub(super) async fn set_duplicate_checks(
 impl Admissions for SqliteLedger {
     async fn accept(&self, admissions: Vec<Admission>) -> Result<Vec<Accepted>, LedgerError> {
         self.writer.accept(admissions).await
+    }
+
+    async fn known_key(&self, caller: &CallerId, idempotency: &Idempotency) -> Result<Option<Accepted>, LedgerError> {
+        let reading = async {
+            let mut connection = self.readers.acquire().await?;
+            let asked = json!([caller.as_str(), idempotency.key, idempotency.not_before.as_millis()]);
+            find_keys(&mut connection, vec![asked]).await
+        };
+        let found = reading.await.map_err(|error| failed("look up an idempotency key", error))?;
+        Ok(found.into_values().next().map(|known| answer_of(&known, idempotency)))
     }
 }

@@ -1,7 +1,7 @@
 //! API keys: hashes, grants, ends.
 
 use async_trait::async_trait;
-use domain::{AllowList, ApiKeyRecord, CallerId, Grant};
+use domain::{AllowList, ApiKeyRecord, CallerId, Grant, Timestamp};
 use pipeline::ports::{Keys, LedgerError};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
@@ -27,6 +27,18 @@ impl Keys for SqliteLedger {
         read.map_err(|error| failed("read the API keys", error))
     }
 
+    async fn note_key_use(&self, hash: &str, at: Timestamp) -> Result<(), LedgerError> {
+        let hash = hash.to_owned();
+        self.writer
+            .change("note the use of an API key", move |connection| {
+                Box::pin(async move {
+                    let note = sqlx::query("UPDATE api_key SET last_used_at = ? WHERE hash = ?");
+                    note.bind(at.as_millis()).bind(hash).execute(connection).await.map(drop)
+                })
+            })
+            .await
+    }
+
     async fn put_key(&self, key: ApiKeyRecord) -> Result<(), LedgerError> {
         let AllowList { apps, robots, parties, tags } = key.grant.allow.clone();
         let allow = serde_json::to_string(&StoredAllow { apps, robots, parties, tags }).unwrap_or_default();
@@ -42,9 +54,9 @@ async fn put(connection: &mut sqlx::SqliteConnection, key: ApiKeyRecord, allow: 
         .bind(key.grant.scopes.to_string())
         .bind(allow)
         .bind(key.created_at.as_millis())
-        .bind(key.expires_at.map(domain::Timestamp::as_millis))
-        .bind(key.revoked_at.map(domain::Timestamp::as_millis))
-        .bind(key.last_used_at.map(domain::Timestamp::as_millis))
+        .bind(key.expires_at.map(Timestamp::as_millis))
+        .bind(key.revoked_at.map(Timestamp::as_millis))
+        .bind(key.last_used_at.map(Timestamp::as_millis))
         .execute(connection)
         .await
         .map(drop)

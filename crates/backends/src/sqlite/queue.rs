@@ -41,7 +41,35 @@ pub(super) async fn claim(connection: &mut SqliteConnection, claim: &Claim) -> R
              -- The message's id is the first a delivery range can hold.
              SELECT id FROM message WHERE id <= d.id ORDER BY id DESC LIMIT 1)",
     );
-    taken.bind(json).fetch_all(connection).await?.iter().map(claimed).collect()
+    let rows = taken.bind(json).fetch_all(&mut *connection).await?;
+    let (mut readable, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in &rows {
+        match claimed(row) {
+            Ok(claimed) => readable.push(claimed),
+            Err(_) => unreadable.push(row.try_get::<String, _>("id")?),
+        }
+    }
+    bury(connection, &unreadable, claim.now).await?;
+    Ok(readable)
+}
+
+/// Settles as dead what this binary cannot read, so that it does not keep the others waiting.
+async fn bury(connection: &mut SqliteConnection, ids: &[String], now: Timestamp) -> Result<(), sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let json = serde_json::to_string(ids).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let reason = Reason::new("unreadable", "what is stored of this delivery cannot be read by this version");
+    sqlx::query(
+        "UPDATE delivery SET state = ?, reason = ?, settled_at = ? WHERE id IN (SELECT value FROM json_each(?))",
+    )
+    .bind(RecipientState::Failed as i64)
+    .bind(rows::reason_to_stored(Some(&reason)))
+    .bind(now.as_millis())
+    .bind(json)
+    .execute(&mut *connection)
+    .await?;
+    refresh_messages(connection, ids).await
 }
 
 async fn due(
@@ -151,9 +179,9 @@ impl Queue for SqliteLedger {
     async fn next_due(&self, lane: &Lane) -> Result<Option<Timestamp>, LedgerError> {
         let found: Option<i64> = sqlx::query_scalar(
             "SELECT MIN(first) FROM (
-                 SELECT MIN(due_at) AS first FROM delivery WHERE state = 0 AND lane = ?1 AND priority = 0
-                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND lane = ?1 AND priority = 1
-                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND lane = ?1 AND priority = 2)",
+                 SELECT MIN(due_at) AS first FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND priority = 0
+                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND priority = 1
+                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND priority = 2)",
         )
         .bind(lane.as_str())
         .fetch_one(&self.readers)

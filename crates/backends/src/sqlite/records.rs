@@ -202,12 +202,17 @@ async fn requeue(
     give_up_at: Timestamp,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE delivery SET state = 0, due_at = ?, give_up_at = ?, tries = 0, uncertain_since = NULL, duplicate_check = NULL,
-             body = NULL, handle = NULL, unconfirmed = 0, reason = NULL, settled_at = NULL WHERE id = ?",
+        // What may have been taken under the duplicate check stays under it: a repeat inside the interval is swallowed,
+        // and what it answers is unconfirmed.
+        "UPDATE delivery SET state = 0, due_at = ?1, give_up_at = ?2, tries = 0, recall = 0,
+             uncertain_since = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN last_attempt_at END,
+             duplicate_check = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN 1 END,
+             body = NULL, handle = NULL, unconfirmed = 0, reason = NULL, settled_at = NULL WHERE id = ?3",
     )
     .bind(now.as_millis())
     .bind(give_up_at.as_millis())
     .bind(id.base32())
+    .bind(RecipientState::Uncertain as i64)
     .execute(connection)
     .await?;
     Ok(())
@@ -236,7 +241,7 @@ async fn split_off_refused(
         rows::delivery_id(&newest)?.position().checked_add(1).ok_or_else(|| rows::corrupt("too many deliveries"))?;
     sqlx::query(
         "INSERT INTO delivery (id, lane, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash)
-         SELECT ?1, lane, ?2, 0, priority, ?3, NULL, ?4, 0, random() FROM delivery WHERE id = ?5",
+         SELECT ?1, lane, ?2, 0, priority, ?3, expires_at, ?4, 0, random() FROM delivery WHERE id = ?5",
     )
     .bind(id.delivery(position).base32())
     .bind(again.to_stored())

@@ -25,7 +25,9 @@ pub(super) async fn settle(
         "UPDATE delivery SET state = new.value ->> 2, due_at = COALESCE(new.value ->> 3, due_at),
              tries = COALESCE(new.value ->> 4, tries), uncertain_since = new.value ->> 5, handle = new.value ->> 6,
              unconfirmed = new.value ->> 7, reason = new.value ->> 8, settled_at = new.value ->> 9,
-             attempts = attempts + (new.value ->> 10), body = new.value ->> 11
+             attempts = attempts + (new.value ->> 10), body = new.value ->> 11,
+             -- What failed cannot be recalled, and may be retried.
+             recall = CASE WHEN new.value ->> 2 IN (4, 6) THEN 0 ELSE recall END
          FROM json_each(?) AS new
          WHERE delivery.id = new.value ->> 0 AND delivery.fence = new.value ->> 1 AND delivery.state = 1
          RETURNING delivery.id, delivery.recall",

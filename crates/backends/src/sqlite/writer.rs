@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use pipeline::ports::{Accepted, Admission, Claim, Claimed, LedgerError, LedgerErrorKind, Settled, Settlement};
 use sqlx::Connection as _;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{admit, queue, settle};
@@ -39,9 +39,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    /// Starts on a connection; `options` opens another when one is left in the middle of a failed transaction.
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (verbs, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(run(connection, waiting));
+        tokio::spawn(run(connection, options, waiting));
         Self { verbs }
     }
 
@@ -93,13 +94,29 @@ fn stopped(operation: &'static str) -> LedgerError {
     LedgerError { operation, kind: LedgerErrorKind::Unavailable, source: None }
 }
 
-async fn run(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Verb>) {
+async fn run(connection: SqliteConnection, options: SqliteConnectOptions, mut waiting: mpsc::Receiver<Verb>) {
+    let mut connection = Some(connection);
     let mut verbs = Vec::with_capacity(TOGETHER);
     while waiting.recv_many(&mut verbs, TOGETHER).await > 0 {
         let batch = Batch::sort(verbs.drain(..));
-        batch.commit(&mut connection).await;
+        let mut usable = match connection.take() {
+            Some(usable) => usable,
+            None => match SqliteConnection::connect_with(&options).await {
+                Ok(fresh) => fresh,
+                Err(error) => {
+                    batch.fail(&Arc::new(error));
+                    continue;
+                }
+            },
+        };
+        // A full disk can end a transaction in a way that leaves the connection unusable: it is not used again.
+        if batch.commit(&mut usable).await {
+            connection = Some(usable);
+        }
     }
-    let _best_effort = connection.close().await;
+    if let Some(connection) = connection {
+        let _best_effort = connection.close().await;
+    }
 }
 
 /// The verbs of one transaction, sorted by kind.
@@ -142,21 +159,29 @@ impl Batch {
         batch
     }
 
-    async fn commit(mut self, connection: &mut SqliteConnection) {
+    /// Commits all and tells everyone; `false` if the connection must not be used again.
+    async fn commit(mut self, connection: &mut SqliteConnection) -> bool {
         let changes = self.changes.drain(..).map(|(operation, change, failed)| ((operation, failed), change));
         let (waiting_changes, changes): (Vec<_>, Vec<_>) = changes.unzip();
         match self.transact(connection, changes).await {
-            Ok(results) => self.tell(results),
+            Ok(results) => {
+                self.tell(results);
+                true
+            }
             Err(error) => {
                 let error = Arc::new(error);
-                for (operation, failed) in waiting_changes {
+                let changes = waiting_changes;
+                let waiting_changes = changes.len();
+                for (operation, failed) in changes {
                     let _caller_left = failed.send(ledger_error(operation, &error));
                 }
                 // One that can never be stored must not fail the others.
-                if is_about_one(&error) && self.accepts.len() + self.settles.len() + self.claims.len() > 1 {
-                    self.commit_one_by_one(connection).await;
+                let others = self.accepts.len() + self.settles.len() + self.claims.len() + waiting_changes;
+                if is_about_one(&error) && others > 1 {
+                    self.commit_one_by_one(connection).await
                 } else {
                     self.fail(&error);
+                    is_about_one(&error)
                 }
             }
         }
@@ -195,19 +220,19 @@ impl Batch {
         }
     }
 
-    async fn commit_one_by_one(self, connection: &mut SqliteConnection) {
+    async fn commit_one_by_one(self, connection: &mut SqliteConnection) -> bool {
         let mut admissions = self.admissions.into_iter();
-        for (count, reply) in self.accepts {
-            let admissions = admissions.by_ref().take(count).collect();
-            Box::pin(Self::sort(std::iter::once(Verb::Accept(admissions, reply))).commit(connection)).await;
+        let accepts = self.accepts.into_iter();
+        let accepts = accepts.map(|(count, reply)| Verb::Accept(admissions.by_ref().take(count).collect(), reply));
+        let settles = self.settlements.into_iter().zip(self.settles);
+        let settles = settles.map(|(settlement, reply)| Verb::Settle(Box::new(settlement), reply));
+        let claims = self.claims.into_iter().map(|(claim, reply)| Verb::Claim(claim, reply));
+        let verbs: Vec<Verb> = accepts.chain(settles).chain(claims).collect();
+        let mut usable = true;
+        for verb in verbs {
+            usable &= Box::pin(Self::sort(std::iter::once(verb)).commit(connection)).await;
         }
-        for (settlement, reply) in self.settlements.into_iter().zip(self.settles) {
-            let verb = Verb::Settle(Box::new(settlement), reply);
-            Box::pin(Self::sort(std::iter::once(verb)).commit(connection)).await;
-        }
-        for (claim, reply) in self.claims {
-            Box::pin(Self::sort(std::iter::once(Verb::Claim(claim, reply))).commit(connection)).await;
-        }
+        usable
     }
 
     fn fail(self, error: &Arc<sqlx::Error>) {
@@ -219,6 +244,9 @@ impl Batch {
         }
         for (_, reply) in self.claims {
             let _caller_left = reply.send(Err(ledger_error("claim deliveries", error)));
+        }
+        for (operation, _, failed) in self.changes {
+            let _caller_left = failed.send(ledger_error(operation, error));
         }
     }
 }

@@ -79,6 +79,7 @@ fn settlement(claimed: &Claimed, outcome: Outcome, now: Timestamp) -> Settlement
 fn delivered(now: Timestamp) -> Outcome {
     let situation = Situation {
         now,
+        started_at: now,
         tries: 0,
         probe: false,
         uncertain_since: None,

@@ -29,7 +29,9 @@ pub(super) fn run(command: &ConfigCommand, context: &Context) -> anyhow::Result<
 
 fn check_all(context: &Context) -> anyhow::Result<u8> {
     let result = context.load().and_then(|loaded| {
-        let warnings = check(&loaded.config)?;
+        let mut warnings = check(&loaded.config)?;
+        let unknown = loaded.environment.unknown().into_iter();
+        warnings.extend(unknown.map(|name| format!("{name} is set, and is not a variable of ours: a typing mistake?")));
         crate::app::channels(&loaded.config)?;
         Ok(warnings)
     });

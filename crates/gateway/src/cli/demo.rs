@@ -185,7 +185,7 @@ async fn sample(gateway: &Gateway, context: &Context) -> anyhow::Result<Vec<Line
         };
         let line = Line { what: sample.what, id, arrived: state == sample.ends_as, state };
         if !context.json {
-            let state = context.language.pick(&line.state, super::send::wait::chinese(&line.state));
+            let state = context.language.pick(&line.state, super::chinese::state(&line.state));
             let mark = if line.arrived { " " } else { "!" };
             print(&format!("{mark} {state:<18} {}  {}", line.id, line.what));
         }

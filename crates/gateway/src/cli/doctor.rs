@@ -21,15 +21,17 @@ struct Finding {
     good: bool,
     text: String,
     mend: Option<String>,
+    /// The errcode behind it.
+    code: Option<String>,
 }
 
 impl Finding {
     fn good(what: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { what: what.into(), good: true, text: text.into(), mend: None }
+        Self { what: what.into(), good: true, text: text.into(), mend: None, code: None }
     }
 
     fn bad(what: impl Into<String>, text: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), good: false, text: text.into(), mend: Some(mend.into()) }
+        Self { what: what.into(), good: false, text: text.into(), mend: Some(mend.into()), code: None }
     }
 
     fn of_error(what: impl Into<String>, error: &Error) -> Self {
@@ -40,7 +42,8 @@ impl Finding {
             _ => error.hint().unwrap_or("see the message").to_owned(),
         };
         let shown = error.to_string();
-        Self::bad(what, shown.split(", hint: [").next().unwrap_or_default(), mend)
+        let code = error.errcode().map(|code| code.to_string());
+        Self { code, ..Self::bad(what, shown.split(", hint: [").next().unwrap_or_default(), mend) }
     }
 }
 
@@ -48,6 +51,11 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
     let loaded = context.load()?;
     let mut findings = Vec::new();
     match check(&loaded.config) {
+        Ok(_) if loaded.config.apps.is_empty() && loaded.config.robots.is_empty() => findings.push(Finding::bad(
+            "config",
+            "no application and no robot is configured",
+            "set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY",
+        )),
         Ok(warnings) if warnings.is_empty() => findings.push(Finding::good("config", "can be used")),
         Ok(warnings) => {
             findings.extend(warnings.into_iter().map(|text| Finding {
@@ -55,6 +63,7 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
                 good: true,
                 text,
                 mend: None,
+                code: None,
             }));
         }
         Err(error) => findings.push(Finding::bad("config", error.to_string(), "mend the option named")),
@@ -71,13 +80,15 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
 }
 
 fn print_finding(finding: &Finding, context: &Context) {
+    let chinese = finding.code.as_deref().and_then(super::chinese::mend);
     if context.json {
         let line = json!({ "check": finding.what, "ok": finding.good, "text": finding.text, "mend": finding.mend });
         return print(&line.to_string());
     }
     let mark =
         if finding.good { context.language.pick("ok  ", "正常") } else { context.language.pick("BAD ", "异常") };
-    let mend = finding.mend.as_ref().map(|mend| format!("\n      → {mend}")).unwrap_or_default();
+    let mend = finding.mend.as_deref().map(|mend| context.language.pick(mend, chinese.unwrap_or(mend)));
+    let mend = mend.map(|mend| format!("\n      → {mend}")).unwrap_or_default();
     print(&format!("{mark}  {}: {}{mend}", finding.what, finding.text));
 }
 
@@ -201,7 +212,11 @@ async fn clock(config: &Config) -> Finding {
     let answer = match http.head(origin).send().await {
         Ok(answer) => answer,
         Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            // The innermost cause says whether it was DNS, TLS or a refused connection.
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
             let text = format!("{origin} cannot be reached: {cause}");
             return Finding::bad(what, text, "check DNS, proxy (wecom.proxy), firewall and TLS certificates");
         }

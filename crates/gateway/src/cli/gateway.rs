@@ -61,6 +61,8 @@ impl Gateway {
     pub(crate) fn find(loaded: &Loaded) -> anyhow::Result<Self> {
         let environment = &loaded.environment;
         let origin = match environment.get("HONGYAN_URL") {
+            // A bare address is one without TLS, as `listen` is.
+            Some(url) if !url.contains("://") => format!("http://{}", url.trim_end_matches('/')),
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => format!("http://{}", loaded.config.listen),
         };
@@ -143,10 +145,27 @@ impl Gateway {
 /// Prints a gateway's error and returns its exit code.
 pub(crate) fn report(error: GatewayError, context: &Context) -> u8 {
     let code = error.exit_code();
-    if let (true, GatewayError::Refused { body, .. }) = (context.json, &error) {
-        super::print(&body.to_string());
-    } else {
-        super::complain(&super::chain(&anyhow::Error::new(error), context.language));
+    match &error {
+        GatewayError::Refused { body, .. } if context.json => super::print(&body.to_string()),
+        GatewayError::Unreachable { .. } if context.json => {
+            let message = error.to_string();
+            super::print(&serde_json::json!({ "error": { "code": "unreachable", "message": message } }).to_string());
+        }
+        GatewayError::Refused { body, status } => {
+            let meaning = body["error"]["code"].as_str().and_then(super::chinese::error);
+            if let (super::language::Language::Zh, Some(meaning)) = (context.language, meaning) {
+                super::complain(&format!("错误：{meaning}"));
+            }
+            let key = if *status == 401 {
+                "\nhint: set HONGYAN_API_KEY, or run where the gateway's data directory is"
+            } else {
+                ""
+            };
+            super::complain(&format!("{}: {}{key}", context.language.pick("error", "详情"), describe(body)));
+        }
+        GatewayError::Unreachable { .. } => {
+            super::complain(&super::chain(&anyhow::Error::new(error), context.language));
+        }
     }
     code
 }

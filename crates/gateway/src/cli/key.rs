@@ -31,16 +31,16 @@ pub(super) struct CreateArguments {
     /// When it stops to work: RFC 3339
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
-    /// Only these applications
+    /// Only these applications; without it all, with an empty list none
     #[arg(long, value_name = "NAMES")]
     apps: Option<String>,
-    /// Only these robots
+    /// Only these robots; without it all, with an empty list none
     #[arg(long, value_name = "NAMES")]
     robots: Option<String>,
-    /// Only these departments
+    /// Only these departments; without it all, with an empty list none
     #[arg(long, value_name = "IDS")]
     parties: Option<String>,
-    /// Only these tags
+    /// Only these tags; without it all, with an empty list none
     #[arg(long, value_name = "IDS")]
     tags: Option<String>,
 }
@@ -87,18 +87,24 @@ fn body(arguments: &CreateArguments) -> Value {
 
 fn print_list(keys: &Value, context: &Context) {
     for key in keys.as_array().map(Vec::as_slice).unwrap_or_default() {
-        let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
+        let text = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
         let state = if key["revoked_at"].is_string() {
             context.language.pick("revoked", "已吊销")
         } else {
             context.language.pick("works", "可用")
         };
-        print(&format!(
-            "{}…  {:<16}  {:<20}  {state}  {}",
-            text("prefix"),
-            text("caller"),
-            text("scopes"),
-            text("last_used_at")
-        ));
+        let mut line = format!("{}…  {:<16}  {:<20}  {state}", text("prefix"), text("caller"), text("scopes"));
+        for (name, label) in [("expires_at", "expires"), ("last_used_at", "last used")] {
+            if key[name].is_string() {
+                line.extend(["  ", label, " ", &text(name)]);
+            }
+        }
+        for name in ["apps", "robots", "parties", "tags"] {
+            if let Some(only) = key[name].as_array() {
+                let only: Vec<_> = only.iter().filter_map(Value::as_str).collect();
+                line.extend(["  ", name, "=", &only.join(",")]);
+            }
+        }
+        print(&line);
     }
 }

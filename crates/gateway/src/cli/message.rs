@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::gateway::{Gateway, report};
 use super::send::wait;
-use super::{Context, DONE, print};
+use super::{Context, DONE, UNCERTAIN, chinese, print};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MessageCommand {
@@ -62,7 +62,12 @@ pub(super) async fn run(command: MessageCommand, context: &Context) -> anyhow::R
         Err(error) => return Ok(report(error, context)),
         Ok(answer) if context.json => print(&answer.to_string()),
         Ok(page) if matches!(command, MessageCommand::List(_)) => print_list(&page, context),
-        Ok(message) => print_message(&message, context),
+        Ok(message) => {
+            print_message(&message, context);
+            if matches!(command, MessageCommand::Recall(_)) && message["state"] == "uncertain" {
+                return Ok(UNCERTAIN);
+            }
+        }
     }
     Ok(DONE)
 }
@@ -91,7 +96,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 fn print_list(page: &Value, context: &Context) {
     for message in page["messages"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let state = text(message, "state");
-        let state = context.language.pick(state, wait::chinese(state));
+        let state = context.language.pick(state, chinese::state(state));
         print(&format!(
             "{}  {}  {state:<16}  {}",
             text(message, "id"),
@@ -105,30 +110,39 @@ fn print_list(page: &Value, context: &Context) {
 }
 
 fn print_message(message: &Value, context: &Context) {
-    let state = text(message, "state");
-    print(&format!(
-        "{}  {}  {}",
-        text(message, "id"),
-        context.language.pick(state, wait::chinese(state)),
-        text(message, "accepted_at")
-    ));
+    let language = context.language;
+    let shown = |value: &Value, name: &str| {
+        let state = text(value, name);
+        language.pick(state, chinese::state(state)).to_owned()
+    };
+    print(&format!("{}  {}  {}", text(message, "id"), shown(message, "state"), text(message, "accepted_at")));
+    print(&format!("  {}  {}", text(message, "content_type"), message["content"]));
+    if let Some(first) = message["duplicate_of"].as_str() {
+        print(&format!("  {} {first}", language.pick("repeats", "重复自")));
+    }
     for delivery in message["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        print(&format!("  {}:{}  {}", text(delivery, "channel"), text(delivery, "account"), text(delivery, "state")));
+        let unconfirmed =
+            if delivery["unconfirmed"] == true { language.pick("  unconfirmed", "  未确认") } else { "" };
+        print(&format!(
+            "  {}:{}  {}{unconfirmed}",
+            text(delivery, "channel"),
+            text(delivery, "account"),
+            shown(delivery, "state")
+        ));
         if let Some(next) = delivery["next_attempt_at"].as_str() {
-            print(&format!("    {} {next}", context.language.pick("next attempt at", "下次尝试")));
+            print(&format!("    {} {next}", language.pick("due since or at", "到期时间")));
         }
         for attempt in delivery["attempts"].as_array().map(Vec::as_slice).unwrap_or_default() {
             let reason = attempt["reason"]["message"].as_str().unwrap_or_default();
-            print(&format!(
-                "    #{} {} {} ms {}  {reason}",
-                attempt["number"],
-                text(attempt, "started_at"),
-                attempt["latency_ms"],
-                text(attempt, "result")
-            ));
+            let (started, result) = (text(attempt, "started_at"), shown(attempt, "result"));
+            print(&format!("    #{} {started} {} ms {result}  {reason}", attempt["number"], attempt["latency_ms"]));
         }
     }
-    for line in wait::not_delivered(message) {
+    let delivered = message["recipients"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for recipient in delivered.iter().filter(|recipient| recipient["state"] == "delivered") {
+        print(&format!("  {} {}", text(recipient, "recipient"), shown(recipient, "state")));
+    }
+    for line in wait::not_delivered(message, language) {
         print(&format!("  {line}"));
     }
 }

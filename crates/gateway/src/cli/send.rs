@@ -63,7 +63,7 @@ pub(super) struct SendArguments {
     #[arg(long, value_name = "FILE", group = "content")]
     card: Option<PathBuf>,
     /// Send every line of a file of NDJSON submissions; `-` is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["content", "to", "direct"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["content", "to", "party", "tag", "robot", "direct", "wait"])]
     batch: Option<PathBuf>,
     /// Make harmless what a stranger may have typed
     #[arg(long)]
@@ -158,7 +158,11 @@ fn confirmed(context: &Context) -> anyhow::Result<bool> {
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "是"))
+    let yes = matches!(answer.trim(), "y" | "Y" | "yes" | "是");
+    if !yes {
+        complain(context.language.pick("Nothing was sent.", "未发送。"));
+    }
+    Ok(yes)
 }
 
 /// Divides a list by `,`, `|` or their full-width forms.
@@ -279,14 +283,12 @@ async fn send_batch(file: &Path, context: &Context) -> anyhow::Result<u8> {
     }
     progress.finish_and_clear();
     if !context.json {
-        context
-            .say(format!("{accepted} accepted, {refused} refused"), format!("受理 {accepted} 条，拒绝 {refused} 条"));
+        context.say(
+            format!("{accepted} accepted, {refused} refused (--json lists the ids)"),
+            format!("受理 {accepted} 条，拒绝 {refused} 条（--json 列出编号）"),
+        );
     }
-    Ok(match (accepted, refused) {
-        (_, 0) => DONE,
-        (0, _) => REFUSED,
-        _ => PARTLY,
-    })
+    Ok(if refused == 0 { DONE } else { REFUSED })
 }
 
 /// The exit code of a message's state.

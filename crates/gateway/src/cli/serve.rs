@@ -12,23 +12,32 @@ use crate::app::House;
 use crate::config::check;
 use crate::observe;
 
+/// A key shorter than this many characters can be guessed.
+const SHORT_KEY: usize = 16;
+
 pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
     let loaded = context.load()?;
     observe::start_log(&loaded.config.log)?;
     for warning in check(&loaded.config)? {
         tracing::warn!("{warning}");
     }
+    for name in loaded.environment.unknown() {
+        tracing::warn!("{name} is set, and is not a variable of ours: a typing mistake?");
+    }
     let key = match loaded.environment.is_set("HONGYAN_API_KEY") {
         // Set to nothing is not unset: it is refused.
         true => Some(loaded.environment.get("HONGYAN_API_KEY").unwrap_or_default().to_owned()),
         false => loaded.environment.secret("HONGYAN_API_KEY")?.map(|key| key.0.expose().to_owned()),
     };
+    if key.as_deref().is_some_and(|key| key.len() < SHORT_KEY) {
+        tracing::warn!("HONGYAN_API_KEY is short enough to be guessed; take a long random text");
+    }
     let address = loaded.config.listen;
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("listen: could not listen on {address}"))?;
     let house = House::start(&loaded.config, key.as_deref(), listener, Arc::new(SystemClock::new())).await?;
     if let Some(path) = &house.first_key.made {
-        tracing::info!(path = %path.display(), "Made an API key; it is in {}", path.display());
+        tracing::info!("Made an API key; it is in {}", path.display());
     }
     tracing::info!(origin = %house.origin(), "Hongyan listens on {}", house.origin());
     stop_signal().await?;

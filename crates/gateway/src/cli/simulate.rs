@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use anyhow::Context as _;
 use clap::Args;
 use wecom_sim::{Mode, Options, Rules, Simulator};
 
@@ -30,8 +31,9 @@ pub(super) async fn run(arguments: &SimulateArguments) -> anyhow::Result<u8> {
         ModeArgument::Strict => Mode::Strict,
         ModeArgument::Lenient => Mode::Lenient,
     };
+    let options = Options { listen: arguments.listen, rules: Rules::of(mode), clock_file: None };
     let running =
-        Simulator::start(Options { listen: arguments.listen, rules: Rules::of(mode), clock_file: None }).await?;
+        Simulator::start(options).await.with_context(|| format!("could not listen on {}", arguments.listen))?;
     print(&format!("WeCom simulator: {0}  (phone page: {0}/, control: {0}/_sim/)", running.origin));
     serve::stop_signal().await?;
     running.stop().await;

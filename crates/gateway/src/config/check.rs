@@ -22,6 +22,12 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
             config.listen
         );
     }
+    for directive in config.log.level.split(',') {
+        let level = directive.rsplit('=').next().unwrap_or_default().trim();
+        if !["error", "warn", "info", "debug", "trace", "off"].contains(&level.to_ascii_lowercase().as_str()) {
+            bail!("log.level: `{level}` is not a level; there are error, warn, info, debug, trace and off");
+        }
+    }
     for (name, app) in &config.apps {
         check_app(name, app, &mut warnings)?;
     }

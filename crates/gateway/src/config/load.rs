@@ -7,6 +7,20 @@ use anyhow::{Context as _, bail};
 
 use super::{AppSection, Config, RobotSection, SecretText};
 
+/// Every variable with a short name; secrets also with `_FILE`.
+const KNOWN: &[&str] = &[
+    "WECHAT_CORP_ID",
+    "WECHAT_AGENT_ID",
+    "WECHAT_CORP_SECRET",
+    "WECHAT_WEBHOOK_KEY",
+    "WECHAT_API_BASE",
+    "HONGYAN_LISTEN",
+    "HONGYAN_DATA_DIR",
+    "HONGYAN_API_KEY",
+    "HONGYAN_URL",
+    "HONGYAN_CONFIG",
+];
+
 /// The environment, and what `.env` adds to it. Variables that are set win over the file.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
@@ -73,6 +87,15 @@ impl Environment {
             return Ok(Some(SecretText(value.into())));
         }
         self.get(&format!("{name}_FILE")).map(|path| read_secret(Path::new(path), &format!("{name}_FILE"))).transpose()
+    }
+
+    /// Variables that look like ours and are none of ours: typing mistakes.
+    pub fn unknown(&self) -> Vec<&str> {
+        let ours = |name: &str| {
+            name.starts_with("WECHAT_") || (name.starts_with("HONGYAN_") && !name.starts_with("HONGYAN__"))
+        };
+        let known = |name: &str| KNOWN.contains(&name.strip_suffix("_FILE").unwrap_or(name));
+        self.variables.keys().map(String::as_str).filter(|name| ours(name) && !known(name)).collect()
     }
 
     /// The user's configuration directory for Hongyan.

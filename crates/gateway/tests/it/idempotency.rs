@@ -74,3 +74,18 @@ async fn a_legitimate_repeat_is_not_swallowed_by_wecom_s_duplicate_check() {
     assert!(outbox.iter().all(wecom_sim::Sent::is_seen));
     house.stop().await;
 }
+
+#[tokio::test]
+async fn a_repeat_is_answered_with_its_receipt_though_it_would_be_refused_today() {
+    let house = TestHouse::start().await;
+    let soon = (jiff::Timestamp::now() + std::time::Duration::from_millis(400)).to_string();
+    let body = json!({ "to": { "users": ["zhangsan"] }, "text": "x", "expires_at": soon }).to_string();
+    let post =
+        || house.caller.request(reqwest::Method::POST, "/v1/messages", Some(body.clone()), &[("Idempotency-Key", "k")]);
+    let first = post().await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let repeat = post().await;
+    assert_eq!((first.status, repeat.status), (202, 202), "{}", repeat.text);
+    assert_eq!(first.json()["id"], repeat.json()["id"]);
+    house.stop().await;
+}

@@ -125,7 +125,15 @@ async fn bodies_have_limits() {
     assert_eq!(house.caller.submit(almost).await.error().1, "too_long");
     let over = json!({ "to": { "users": ["zhangsan"] }, "text": "x".repeat(1024 * 1024) });
     assert_eq!(house.caller.submit(over.clone()).await.error().0, 413);
-    assert_eq!(house.caller.post("/v1/messages/batch", over.to_string()).await.error().0, 413);
+    // In a batch an oversized line is refused on its own.
+    let lines = [text_to(&["zhangsan"], "before"), over, text_to(&["zhangsan"], "after")].map(|line| line.to_string());
+    let answer = house.caller.post("/v1/messages/batch", lines.join("\n")).await;
+    let statuses: Vec<u64> = answer
+        .text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["status"].as_u64().unwrap())
+        .collect();
+    assert_eq!(statuses, [202, 413, 202]);
     let padded = [("x-padding", "y".repeat(70_000))];
     let refused = house.caller.request(reqwest::Method::GET, "/healthz", None, &[(padded[0].0, &padded[0].1)]).await;
     assert_eq!(refused.status, 431);

@@ -133,8 +133,9 @@ impl KeyRing {
             self.list().into_iter().filter(|key| key.prefix == prefix && key.revoked_at.is_none()).collect();
         for key in &chosen {
             let revoked = ApiKeyRecord { revoked_at: Some(now), ..key.clone() };
-            self.ledger.put_key(revoked.clone()).await?;
-            self.replace(revoked);
+            // In memory first: it stops at once, whatever becomes of the request that asks for it.
+            self.replace(revoked.clone());
+            self.ledger.put_key(revoked).await?;
         }
         Ok(chosen.len())
     }
@@ -159,11 +160,13 @@ impl KeyRing {
         }
         let grant = Arc::new(found.grant.clone());
         if found.last_used_at.is_none_or(|last| now.since(last) >= USE_NOTED_EVERY) {
-            let used = ApiKeyRecord { last_used_at: Some(now), ..found };
-            self.replace(used.clone());
+            // Only this field: a revocation that happens meanwhile must not be undone.
+            if let Some(kept) = self.kept.write().iter_mut().find(|kept| kept.hash == found.hash) {
+                kept.last_used_at = Some(now);
+            }
             let ring = self.clone();
             tokio::spawn(async move {
-                if let Err(error) = ring.ledger.put_key(used).await {
+                if let Err(error) = ring.ledger.note_key_use(&found.hash, now).await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "Could not note the use of an API key");
                 }
             });
@@ -203,7 +206,9 @@ pub(super) async fn require_key_or_this_machine(
     if api.config.metrics_open && comes_from_this_machine(&request) {
         return Ok(next.run(request).await);
     }
-    let grant = presented(&request).and_then(|key| api.keys.grant_of(key)).ok_or_else(unauthorised)?;
+    let refused =
+        || unauthorised().with_hint("send a key with the scope read, or set metrics.open = true for this machine");
+    let grant = presented(&request).and_then(|key| api.keys.grant_of(key)).ok_or_else(refused)?;
     need(&grant, Scope::Read)?;
     Ok(next.run(request).await)
 }

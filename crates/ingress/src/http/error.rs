@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{InvalidSubmission, Violation};
 use pipeline::ports::{LedgerError, LedgerErrorKind};
+use pipeline::telemetry::{Happening as _, MessageRefused};
 use pipeline::{AcceptError, RecallError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -99,6 +100,11 @@ impl ApiError {
     pub(super) fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
+    }
+
+    /// Counts a submission that was refused before it reached the intake.
+    pub(super) fn count(&self) {
+        MessageRefused { code: self.code }.emit();
     }
 
     pub(super) fn status(&self) -> StatusCode {

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::{Attempt, AttemptRecord, FailureClass, Outcome, Reason, Situation, Timestamp, judge};
+use domain::{Attempt, AttemptRecord, Content, FailureClass, Outcome, Reason, Situation, Timestamp, Violation, judge};
 use futures::FutureExt as _;
 
 use super::{Shared, Slot};
@@ -31,6 +31,7 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) 
             let record = record(&claimed, &attempt, slot.probe, now, ended_at);
             let situation = Situation {
                 now: ended_at,
+                started_at: now,
                 tries: claimed.standing.tries,
                 probe: slot.probe,
                 uncertain_since: claimed.standing.uncertain_since,
@@ -67,22 +68,30 @@ fn look<'a>(channel: Option<&'a dyn Channel>, claimed: &Claimed, now: Timestamp)
         let text = format!("`{}` is no longer configured", delivery.lane);
         let reason =
             Reason::new("not_configured", text).with_hint("configure it again and retry, or send anew by another one");
-        return Look::Settle(Outcome::dead(reason));
+        return Look::Settle(Outcome::ended_after(standing.uncertain_since, reason));
     };
     if delivery.expires_at.is_some_and(|end| end <= now) {
-        return Look::Settle(Outcome::expired());
+        let passed = Reason::new("expired", "its time passed before it could be sent");
+        let known = standing.uncertain_since.is_none();
+        return Look::Settle(if known { Outcome::expired() } else { Outcome::uncertain(passed) });
     }
     let Some(content) = &claimed.content else {
         let reason = Reason::new("unreadable", "what is stored of this message cannot be read by this version");
-        return Look::Settle(Outcome::dead(reason.with_hint("start the version that accepted it, or send it anew")));
+        return Look::Settle(Outcome::ended_after(
+            standing.uncertain_since,
+            reason.with_hint("start the version that accepted it, or send it anew"),
+        ));
     };
     let body = match &claimed.frozen {
         Some(body) => body.clone(),
-        None => match channel.render(content, &claimed.options, &delivery.recipients, standing.duplicate_check) {
+        None => match render(channel, content, claimed) {
             Ok(body) => body,
             Err(violations) => {
                 let text = violations.first().map_or_else(String::new, |v| format!("`{}` {}", v.field, v.message));
-                return Look::Settle(Outcome::dead(Reason::new("cannot_render", text)));
+                return Look::Settle(Outcome::ended_after(
+                    standing.uncertain_since,
+                    Reason::new("cannot_render", text),
+                ));
             }
         },
     };
@@ -96,6 +105,16 @@ fn look<'a>(channel: Option<&'a dyn Channel>, claimed: &Claimed, now: Timestamp)
         return Look::Settle(Outcome::uncertain(Reason::new("no_answer", text)));
     }
     Look::Send { channel, body, protected }
+}
+
+/// Renders; a panic of the channel is a violation like any other.
+fn render(channel: &dyn Channel, content: &Content, claimed: &Claimed) -> Result<Bytes, Vec<Violation>> {
+    let recipients = &claimed.delivery.recipients;
+    let rendering = || channel.render(content, &claimed.options, recipients, claimed.standing.duplicate_check);
+    std::panic::catch_unwind(AssertUnwindSafe(rendering)).unwrap_or_else(|panic| {
+        tracing::error!(delivery = %claimed.delivery.id, text = panic_text(panic.as_ref()), "A channel panicked");
+        Err(vec![Violation::new("internal", content.kind().name(), "made the channel fail")])
+    })
 }
 
 async fn call(shared: &Shared, channel: &dyn Channel, body: Bytes, claimed: &Claimed) -> Attempt {

@@ -300,6 +300,12 @@ pub trait Admissions: Send + Sync {
     /// # Errors
     /// [`LedgerError`] if none of them could be stored.
     async fn accept(&self, admissions: Vec<Admission>) -> Result<Vec<Accepted>, LedgerError>;
+
+    /// Looks up what an idempotency key stands for, if it is known: [`Accepted::Replayed`] or [`Accepted::KeyReused`].
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it could not be read.
+    async fn known_key(&self, caller: &CallerId, idempotency: &Idempotency) -> Result<Option<Accepted>, LedgerError>;
 }
 
 /// Giving deliveries out and taking outcomes back.
@@ -430,6 +436,12 @@ pub trait Keys: Send + Sync {
     /// # Errors
     /// [`LedgerError`] if they could not be read.
     async fn keys(&self) -> Result<Vec<ApiKeyRecord>, LedgerError>;
+
+    /// Notes when a key was last used, and nothing else.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it was not noted.
+    async fn note_key_use(&self, hash: &str, at: Timestamp) -> Result<(), LedgerError>;
 
     /// Keeps a key, or replaces the one with the same hash.
     ///

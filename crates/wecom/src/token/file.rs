@@ -44,7 +44,7 @@ impl FileTokenStore {
     }
 
     fn write(&self, key: &TokenKey, token: &AccessToken) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
+        private_folder(&self.folder)?;
         let Sealing { name, cipher } = Sealing::of(key);
         let sealed = seal(&cipher, &name, token)?;
         let lock = private_file(&self.folder.join(format!("{name}.lock")))?;
@@ -111,6 +111,17 @@ fn open(cipher: &XChaCha20Poly1305, name: &str, sealed: &[u8]) -> Option<AccessT
     let mut time = || Some(SystemTime::UNIX_EPOCH + Duration::from_secs(parts.next()?.parse().ok()?));
     let (fetched_at, expires_at) = (time()?, time()?);
     Some(AccessToken { fetched_at, expires_at, value: Secret::new(parts.next()?) })
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(path)
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

@@ -36,7 +36,9 @@ pub(super) fn add_to(submission: &mut Map<String, Value>, arguments: &SendArgume
     } else if let Some(path) = &arguments.card {
         let card: Value =
             serde_json::from_str(&read_text(path)?).with_context(|| format!("{} is not JSON", path.display()))?;
-        let (name, value) = card_content(card).with_context(|| format!("{} holds no card", path.display()))?;
+        let (name, value) = card_content(card).with_context(|| {
+            format!("{} holds no card; a whole submission with `to` is sent by --batch", path.display())
+        })?;
         put(&name, value);
     } else if std::io::stdin().is_terminal() {
         bail!("no content: give --text, --markdown, --markdown-file, --markdown-v2-file or --card, or pipe a text in");
@@ -51,6 +53,10 @@ pub(super) fn add_to(submission: &mut Map<String, Value>, arguments: &SendArgume
 fn card_content(card: Value) -> Option<(String, Value)> {
     if card.get("card_type").is_some() {
         return Some(("template_card".to_owned(), card));
+    }
+    // Recipients come from the arguments; a whole submission would bring its own.
+    if card.get("to").is_some() {
+        return None;
     }
     let name = CONTENT.iter().find(|name| card.get(**name).is_some())?;
     Some(((*name).to_owned(), card[*name].clone()))

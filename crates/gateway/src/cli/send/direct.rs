@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use domain::{
     Attempt, Content, ContentKind, FailureClass, Mention, Options, Recipient, RecipientSet, divide,
     each_by_its_own_channel,
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{SendArguments, read_text, split_list};
 use crate::app;
-use crate::cli::{Context, DONE, NOT_DELIVERED, PARTLY, REFUSED, UNCERTAIN, UNREACHABLE, complain, print};
+use crate::cli::{Context, DONE, MISUSED, NOT_DELIVERED, PARTLY, UNCERTAIN, UNREACHABLE, chinese, complain, print};
 use crate::config::{Config, RobotSection, SecretText};
 
 /// The name of the robot whose key came by file.
@@ -26,7 +26,8 @@ pub(super) async fn run(arguments: &SendArguments, submission: &Value, context: 
     }
     crate::config::check(&config)?;
     if arguments.send_at.is_some() || arguments.expires_at.is_some() || arguments.idempotency_key.is_some() {
-        bail!("--send-at, --expires-at and --idempotency-key need a gateway; leave --direct out");
+        complain("error: --send-at, --expires-at and --idempotency-key need a gateway; leave --direct out");
+        return Ok(MISUSED);
     }
     let content = content(submission, arguments.escape)?;
     let options = Options {
@@ -50,7 +51,7 @@ pub(super) async fn run(arguments: &SendArguments, submission: &Value, context: 
                         violation.message
                     ));
                 }
-                return Ok(REFUSED);
+                return Ok(MISUSED);
             }
         };
         let attempt = channel.attempt(body, &recipients).await;
@@ -142,7 +143,9 @@ fn failure(attempt: &Attempt, context: &Context) -> String {
         _ => language.pick("refused", "发送失败"),
     };
     let mut text = format!("{kind}: {}", reason.text);
-    if let Some(hint) = &reason.hint {
+    let hint = reason.hint.as_deref().unwrap_or_default();
+    let hint = language.pick(hint, chinese::mend(&reason.code).unwrap_or(hint));
+    if !hint.is_empty() {
         text.extend(["\n", language.pick("hint", "提示"), ": ", hint]);
     }
     text

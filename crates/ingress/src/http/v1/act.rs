@@ -34,8 +34,15 @@ pub(super) async fn cancel(
     let id = parse_id(&id)?;
     match api.ledger.cancel(id, caller.reads(), api.clock.now()).await? {
         CancelAnswer::Cancelled(_) => now(&api, &caller, id).await,
-        CancelAnswer::TooLate(state) => Err(too_late("not_cancellable", "cancel", state)
-            .with_hint("what was sent by an application can be recalled within 24 hours")),
+        CancelAnswer::TooLate(state) => {
+            let refused = too_late("not_cancellable", "cancel", state);
+            let sent = matches!(state, MessageState::Delivered | MessageState::PartlyDelivered | MessageState::Sending);
+            Err(if sent {
+                refused.with_hint("what was sent by an application can be recalled within 24 hours")
+            } else {
+                refused
+            })
+        }
         CancelAnswer::Unknown => Err(unknown_message()),
     }
 }

@@ -18,6 +18,8 @@ use crate::http::{Api, ApiError, Caller, MAX_BATCH, MAX_BODY};
 
 /// Lines that go to the ledger together.
 const TOGETHER: usize = 500;
+/// Bytes that go to the ledger together.
+const TOGETHER_BYTES: usize = 4 * 1024 * 1024;
 /// The most lines of a batch.
 const MAX_LINES: usize = 100_000;
 
@@ -51,36 +53,20 @@ pub(super) struct LineResult {
     responses(
         (status = 200, description = "One result a line", body = LineResult, content_type = "application/x-ndjson"),
         (status = 401, description = "No key that works", body = ErrorEnvelope),
-        (status = 413, description = "Over 64 MiB; the lines before were accepted only if a result says so", body = ErrorEnvelope),
+        (status = 413, description = "Over 64 MiB before anything was accepted; later, a last result says so", body = ErrorEnvelope),
     )
 )]
 pub(super) async fn submit_batch(state: State<Api>, caller: Caller, body: Body) -> Result<impl IntoResponse, ApiError> {
-    let mut batch = Batch { api: state.0, caller, line: 0, pending: Vec::new(), results: Vec::new() };
-    let mut parts = body.into_data_stream();
-    let mut buffer = BytesMut::new();
-    let mut received = 0;
-    loop {
-        let next = tokio::time::timeout(batch.api.config.body_timeout, parts.next()).await;
-        let Ok(next) = next else {
-            return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long to arrive"));
-        };
-        let Some(part) = next else { break };
-        let part = part.map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "body_broken", "the body broke off"))?;
-        received += part.len();
-        if received > MAX_BATCH {
-            let message = format!("the batch is larger than {MAX_BATCH} bytes");
-            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).with_hint("divide it"));
-        }
-        buffer.extend_from_slice(&part);
-        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-            batch.take(buffer.split_to(end + 1).freeze()).await;
-        }
-        if buffer.len() > MAX_BODY {
-            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "a line is larger than 1 MiB"));
-        }
-    }
-    batch.take(buffer.freeze()).await;
+    let mut batch = Batch { api: state.0, caller, line: 0, pending: Vec::new(), pending_bytes: 0, results: Vec::new() };
+    let ended = batch.read(body).await;
     batch.flush().await;
+    match ended {
+        // Nothing was accepted: the request as a whole is refused.
+        Err(error) if batch.results.is_empty() => return Err(error),
+        // What was accepted is said line by line, and that it ended early last.
+        Err(error) => batch.refuse(batch.line + 1, &error),
+        Ok(()) => {}
+    }
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], batch.results))
 }
 
@@ -89,24 +75,68 @@ struct Batch {
     caller: Caller,
     line: usize,
     pending: Vec<(usize, Submission)>,
+    pending_bytes: usize,
     results: Vec<u8>,
 }
 
 impl Batch {
+    async fn read(&mut self, body: Body) -> Result<(), ApiError> {
+        let mut parts = body.into_data_stream();
+        let mut buffer = BytesMut::new();
+        let mut received = 0;
+        // The rest of a line that was refused for its size.
+        let mut skipping = false;
+        loop {
+            let next = tokio::time::timeout(self.api.config.body_timeout, parts.next()).await.map_err(|_| {
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long to arrive")
+            })?;
+            let Some(part) = next else { break };
+            let part = part.map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "body_broken", "the body broke off"))?;
+            received += part.len();
+            if received > MAX_BATCH {
+                let message = format!("the batch is larger than {MAX_BATCH} bytes");
+                return Err(
+                    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).with_hint("divide it")
+                );
+            }
+            buffer.extend_from_slice(&part);
+            while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                let line = buffer.split_to(end + 1).freeze();
+                if !std::mem::take(&mut skipping) {
+                    self.take(line).await;
+                }
+            }
+            if buffer.len() > MAX_BODY {
+                if !std::mem::replace(&mut skipping, true) {
+                    self.take(buffer.split().freeze()).await;
+                }
+                buffer.clear();
+            }
+        }
+        if !skipping {
+            self.take(buffer.freeze()).await;
+        }
+        Ok(())
+    }
+
     async fn take(&mut self, line: Bytes) {
         self.line += 1;
         if line.trim_ascii().is_empty() {
             return;
         }
         match self.parse(line.trim_ascii()) {
-            Ok(submission) => self.pending.push((self.line, submission)),
+            Ok(submission) => {
+                self.pending.push((self.line, submission));
+                self.pending_bytes += line.len();
+            }
             Err(error) => {
+                error.count();
                 // Results stay in the order of the lines.
                 self.flush().await;
                 self.refuse(self.line, &error);
             }
         }
-        if self.pending.len() >= TOGETHER {
+        if self.pending.len() >= TOGETHER || self.pending_bytes >= TOGETHER_BYTES {
             self.flush().await;
         }
     }
@@ -130,6 +160,7 @@ impl Batch {
         if self.pending.is_empty() {
             return;
         }
+        self.pending_bytes = 0;
         let (lines, submissions): (Vec<_>, Vec<_>) = self.pending.drain(..).unzip();
         for (line, result) in lines.into_iter().zip(self.api.intake.accept_all(&self.caller, submissions).await) {
             match result {

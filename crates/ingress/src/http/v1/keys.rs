@@ -42,6 +42,18 @@ pub(super) struct KeyView {
     caller: String,
     /// What it may do.
     scopes: String,
+    /// Applications it may use; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apps: Option<Vec<String>>,
+    /// Robots it may use; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    robots: Option<Vec<String>>,
+    /// Departments it may address; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parties: Option<Vec<String>>,
+    /// Tags it may address; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<String>>,
     /// When it was made.
     created_at: String,
     /// When it stops to work.
@@ -71,6 +83,10 @@ impl From<&ApiKeyRecord> for KeyView {
             prefix: key.prefix.clone(),
             caller: key.grant.caller.to_string(),
             scopes: key.grant.scopes.to_string(),
+            apps: key.grant.allow.apps.clone(),
+            robots: key.grant.allow.robots.clone(),
+            parties: key.grant.allow.parties.clone(),
+            tags: key.grant.allow.tags.clone(),
             created_at: key.created_at.to_string(),
             expires_at: shown(key.expires_at),
             revoked_at: shown(key.revoked_at),
@@ -157,7 +173,9 @@ pub(super) async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     need(&caller, Scope::Admin)?;
     match api.keys.revoke(&prefix).await? {
-        0 => Err(ApiError::not_found("there is no such key that works")),
+        0 => Err(ApiError::not_found("there is no such key that works").with_hint(
+            "the first key is not listed: it is changed in HONGYAN_API_KEY or in the data directory's api-key",
+        )),
         _ => Ok(StatusCode::NO_CONTENT),
     }
 }

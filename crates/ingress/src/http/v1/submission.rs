@@ -269,7 +269,11 @@ impl ToBody {
             };
             let shown: String = value.chars().take(80).collect();
             return Err(Violation::new("invalid", field, format!("holds {shown:?}, which cannot be an id"))
-                .with_hint("an id has 1 to 64 characters, and no `|`, blanks or line breaks; one list entry is one id")
+                .with_hint(if numeric(bad) {
+                    "the ids of departments and tags are numbers"
+                } else {
+                    "an id has 1 to 64 characters, and no `|`, blanks or line breaks; one list entry is one id"
+                })
                 .into());
         }
         Ok(RecipientSet::new(recipients))
@@ -282,11 +286,14 @@ fn is_plausible(recipient: &Recipient) -> bool {
         Recipient::All => return true,
         Recipient::User(id) | Recipient::Party(id) | Recipient::Tag(id) | Recipient::Robot(id) => id,
     };
-    let numeric = matches!(recipient, Recipient::Party(_) | Recipient::Tag(_));
     (1..=64).contains(&id.chars().count())
         && !id.chars().any(|c| c == '|' || c.is_whitespace() || c.is_control())
         && !id.starts_with('@')
-        && (!numeric || id.bytes().all(|b| b.is_ascii_digit()))
+        && (!numeric(recipient) || id.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn numeric(recipient: &Recipient) -> bool {
+    matches!(recipient, Recipient::Party(_) | Recipient::Tag(_))
 }
 
 impl DedupeBody {
@@ -338,6 +345,20 @@ fn metadata(raw: Option<&RawValue>) -> Result<Option<Box<str>>, ApiError> {
     }
 }
 
+/// Puts serde's words for shapes into those of JSON.
+fn plain_words(text: &str) -> String {
+    let (found, wanted) = text.split_once(", expected ").unwrap_or((text, ""));
+    let wanted = match wanted {
+        "" => return text.to_owned(),
+        struct_ if struct_.starts_with("struct ") => "an object",
+        "a sequence" => "a list",
+        other => other,
+    };
+    let found = if found.starts_with("invalid length") { "a list" } else { found };
+    let found = found.strip_prefix("invalid type: ").unwrap_or(found);
+    format!("{}, where {wanted} is expected", found.replace("sequence", "a list").replace("map", "an object"))
+}
+
 /// Says what serde found, by field.
 fn refusal(path: &str, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
@@ -356,7 +377,7 @@ fn refusal(path: &str, error: &serde_json::Error) -> ApiError {
         return Violation::new("unknown_field", field, "is not a field here").with_hint(hint).into();
     }
     if error.is_data() {
-        let what = text.split(" at line ").next().unwrap_or_default();
+        let what = plain_words(text.split(" at line ").next().unwrap_or_default());
         let field = if base.is_empty() { "(body)".to_owned() } else { base };
         return Violation::new("invalid", field, format!("cannot be read: {what}")).into();
     }

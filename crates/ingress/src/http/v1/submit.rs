@@ -42,10 +42,11 @@ pub(super) async fn submit(
     body: Body,
 ) -> Result<Response, ApiError> {
     let bytes = read_body(&state, body, MAX_BODY).await?;
-    let submission = SubmissionBody::parse(&bytes)?;
-    let key = idempotency_key(&headers)?;
-    let hash = hash_of("POST", "/v1/messages", &bytes);
-    let submission = submission.into_submission(key, hash, false)?;
+    let read = || {
+        let hash = hash_of("POST", "/v1/messages", &bytes);
+        SubmissionBody::parse(&bytes)?.into_submission(idempotency_key(&headers)?, hash, false)
+    };
+    let submission = read().inspect_err(ApiError::count)?;
     let receipt = state.intake.accept(&caller, submission).await?;
     let mut response = (StatusCode::ACCEPTED, Json(ReceiptView::from(&receipt))).into_response();
     if receipt.replayed {
