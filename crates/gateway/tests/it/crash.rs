@@ -78,6 +78,10 @@ async fn ten_kills_during_five_hundred_sends_lose_nothing() {
         seen.iter().filter(|(_, n)| **n > 1).collect::<Vec<_>>()
     );
     assert_eq!(seen.len(), 500);
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    for canary in [crate::kit::KEY, crate::kit::SECRET, crate::kit::ROBOT] {
+        assert!(!log.contains(canary), "{canary} is in the log");
+    }
     let swallowed = simulator.control.counts().swallowed as usize;
     assert!(swallowed <= redelivered, "{swallowed} repeats, and {redelivered} on record");
     assert!(started.elapsed() < Duration::from_secs(60), "took {:?}", started.elapsed());
