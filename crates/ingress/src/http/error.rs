@@ -173,10 +173,8 @@ impl From<AcceptError> for ApiError {
             AcceptError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
                 .with_field("Idempotency-Key")
                 .with_hint("use a new key for a new request; a repeat must be byte for byte the same"),
-            AcceptError::NotStored(ref cause) => {
-                let refused = not_stored(cause.kind);
-                Self { cause: Some(Box::new(error)), ..refused }
-            }
+            // The intake has logged why.
+            AcceptError::NotStored(cause) => not_stored(cause.kind),
             _ => Self { cause: Some(Box::new(error)), ..Self::internal() },
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn described() -> Router<Api> {
     Router::new().route("/metrics", get(metrics))
 }
 
-/// Ready means: a message sent now would be stored.
+/// Ready means: not being stopped, and the ledger answers.
 async fn ready(State(api): State<Api>) -> Result<impl IntoResponse, ApiError> {
     if (api.stopping)() {
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the gateway is being stopped"));
