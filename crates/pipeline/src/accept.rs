@@ -136,7 +136,7 @@ impl Intake {
     /// Takes one submission in.
     ///
     /// # Errors
-    /// [`AcceptError`]; nothing was stored.
+    /// [`AcceptError`]; nothing was stored, unless it is [`AcceptError::Interrupted`].
     pub async fn accept(&self, grant: &Grant, submission: Submission) -> Result<Receipt, AcceptError> {
         let mut results = self.accept_all(grant, vec![submission]).await;
         results.pop().unwrap_or_else(|| unreachable!("one submission has one result"))

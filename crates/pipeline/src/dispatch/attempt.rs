@@ -71,9 +71,9 @@ fn look<'a>(channel: Option<&'a dyn Channel>, claimed: &Claimed, now: Timestamp)
         return Look::Settle(Outcome::ended_after(standing.uncertain_since, reason));
     };
     if delivery.expires_at.is_some_and(|end| end <= now) {
-        let passed = Reason::new("expired", "its time passed before it could be sent");
-        let known = standing.uncertain_since.is_none();
-        return Look::Settle(if known { Outcome::expired() } else { Outcome::uncertain(passed) });
+        let never_sent = standing.uncertain_since.is_none();
+        let passed = Reason::new("expired", "its time passed while an earlier call was unanswered");
+        return Look::Settle(if never_sent { Outcome::expired() } else { Outcome::uncertain(passed) });
     }
     let Some(content) = &claimed.content else {
         let reason = Reason::new("unreadable", "what is stored of this message cannot be read by this version");
