@@ -37,6 +37,8 @@ pub struct Counts {
     pub requests: u64,
     /// Calls of gettoken.
     pub gettoken: u64,
+    /// Messages taken: seen, swallowed or dropped.
+    pub taken: u64,
     /// Messages that somebody sees.
     pub seen: u64,
     /// Messages that the duplicate check swallowed.
@@ -67,8 +69,12 @@ impl Control {
     /// Returns the counts.
     pub fn counts(&self) -> Counts {
         let state = self.world.state.lock();
-        let mut counts =
-            Counts { requests: state.next_request - 1, connections: state.connections, ..Counts::default() };
+        let mut counts = Counts {
+            requests: state.next_request - 1,
+            taken: state.next_sent - 1,
+            connections: state.connections,
+            ..Counts::default()
+        };
         for request in &state.requests {
             counts.gettoken += u64::from(request.path == "/cgi-bin/gettoken");
             counts.throttled += u64::from(request.errcode == Some(45_009));
