@@ -140,7 +140,7 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 pub async fn simulator(binary: &Path, folder: &Path) -> anyhow::Result<(Process, Simulator)> {
     let address = free_address()?;
     let mut command = Command::new(binary);
-    command.args(["simulate", "--listen", &address.to_string()]);
+    command.args(["simulate", "--listen", &address.to_string()]).arg("--clock-file").arg(folder.join("clock"));
     let process = Process::start(command, address, "/_sim/clock", &folder.join("simulator.log")).await?;
     Ok((process, Simulator::at(address)))
 }

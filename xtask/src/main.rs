@@ -5,6 +5,7 @@ mod generate;
 mod layers;
 mod licences;
 mod run;
+mod trials;
 
 use std::process::ExitCode;
 
@@ -16,8 +17,14 @@ type Chore = fn() -> anyhow::Result<()>;
 const CHORES: &[(&str, &str, Chore)] = &[
     ("fmt", "the code is formatted", fmt),
     ("clippy", "the lints are quiet", clippy),
-    ("test", "everything: fmt, clippy, tests, docs, layers, generated, doc-links, licences, demo", test),
+    (
+        "test",
+        "everything: fmt, clippy, tests, faults in short, docs, layers, generated, doc-links, licences, demo",
+        test,
+    ),
     ("tests", "the tests alone", tests),
+    ("faults", "the gateway survives every fault, on real processes (an hour); --short, --only F1,F6", trials::faults),
+    ("bench", "figures against a floor and peers; --against alertmanager,wechatpy --rounds 5 --json", trials::bench),
     ("docs", "the documentation builds without warnings", docs),
     ("layers", "the edges between the crates are the ones drawn", layers::check),
     ("generated", "generated files are up to date; with --write, write them", generate::check),
@@ -68,6 +75,7 @@ fn test() -> anyhow::Result<()> {
     licences::check()?;
     clippy()?;
     tests()?;
+    trials::short_faults()?;
     generate::check()?;
     docs()?;
     demo()

@@ -9,6 +9,8 @@ pub struct Config {
     pub engine: Engine,
     /// Where files are kept.
     pub data_dir: PathBuf,
+    /// Goes on with a ledger that has lost commits.
+    pub accept_loss: bool,
 }
 
 /// An engine for the ledger.

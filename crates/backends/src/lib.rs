@@ -12,7 +12,7 @@ use pipeline::ports::{Clock, Doorbell, Ledger};
 
 pub use config::{Config, Engine};
 pub use doorbell::InProcessDoorbell;
-pub use sqlite::{OpenError, SqliteLedger};
+pub use sqlite::{BackupError, OpenError, SqliteLedger, back_up};
 
 /// The engines, ready for use.
 pub struct Backends {
@@ -32,10 +32,10 @@ impl std::fmt::Debug for Backends {
 ///
 /// # Errors
 /// [`OpenError`] says which file cannot be used, and why.
-pub async fn open(config: &Config, clock: &dyn Clock) -> Result<Backends, OpenError> {
+pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Backends, OpenError> {
     let ledger = match &config.engine {
-        Engine::Sqlite => SqliteLedger::open(&config.data_dir, clock.now()).await?,
-        Engine::Memory => SqliteLedger::in_memory(clock.now()).await?,
+        Engine::Sqlite => SqliteLedger::open(&config.data_dir, clock, config.accept_loss).await?,
+        Engine::Memory => SqliteLedger::in_memory(clock)?,
     };
     Ok(Backends { ledger: Arc::new(ledger), doorbell: Arc::new(InProcessDoorbell::default()) })
 }

@@ -5,40 +5,57 @@
 //! the same code over a database without a file.
 
 mod admit;
+mod backup;
+mod commit_number;
 mod keys;
+mod memory;
 mod queue;
+mod readers;
 mod records;
+mod retention;
 mod rows;
+mod schema;
+mod search;
 mod settle;
+mod upkeep;
 mod writer;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use pipeline::ports::Clock;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 
+use self::commit_number::CommitNumber;
+use self::memory::Memory;
+use self::readers::Readers;
 use self::writer::Writer;
 
-/// Marks the file as Hongyan's (`PRAGMA application_id`): "`HYan`".
-const APPLICATION_ID: i64 = 0x4859_616e;
+pub use self::backup::{BackupError, back_up};
+
 /// How long a verb waits for another process that holds the file's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
-/// Connections for reading; writing has its own.
-const READERS: u32 = 3;
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "ledger", include_str!("../migrations/sqlite/0001_ledger.sql"))];
+/// Page caches, in KiB.
+const WRITER_CACHE_KIB: i64 = 4096;
+const READER_CACHE_KIB: i64 = 512;
+/// The log is copied back after so many pages of 4 KiB, and cut to so many bytes where a long read kept it from that.
+const CHECKPOINT_PAGES: i64 = 2000;
+const JOURNAL_SIZE_LIMIT: i64 = 16 * 1024 * 1024;
+/// Statements kept ready.
+const STATEMENTS: usize = 64;
+/// The database's name in the data directory.
+const NAME: &str = "ledger.sqlite";
 
 /// The ledger on SQLite.
 #[derive(Debug)]
 pub struct SqliteLedger {
     writer: Writer,
-    readers: SqlitePool,
+    readers: Readers,
     /// Held as long as the ledger is open.
-    _lock: Option<File>,
+    _lock: Option<fs::File>,
 }
 
 /// The ledger could not be opened.
@@ -80,74 +97,152 @@ pub enum OpenError {
         /// The newest schema this binary knows.
         known: i64,
     },
+    /// The file has lost commits: it was replaced, cut or restored.
+    #[error(
+        "`{path}` ends at commit {held}, and commit {committed} was made: what came between is lost; put the right file back, or go on without it by `hongyan serve --accept-loss`"
+    )]
+    Behind {
+        /// The file.
+        path: PathBuf,
+        /// The last commit it holds.
+        held: i64,
+        /// The last commit that was made.
+        committed: i64,
+    },
     /// SQLite refused.
-    #[error("the ledger `{path}` cannot be opened")]
+    #[error("the ledger `{path}` cannot be opened; if it is damaged, put the last backup in its place")]
     Database {
         /// The file.
         path: PathBuf,
         /// The cause.
         #[source]
-        source: sqlx::Error,
+        source: rusqlite::Error,
     },
 }
 
+/// A database's place, and how connections to it are opened.
+#[derive(Clone, Debug)]
+struct File {
+    path: PathBuf,
+    /// Whether it lives in memory, shared by this process's connections.
+    memory: bool,
+}
+
+impl File {
+    fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    fn connect(&self, flags: OpenFlags, cache_kib: i64) -> rusqlite::Result<Connection> {
+        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = if self.memory {
+            Connection::open_with_flags_and_vfs(&self.path, flags | OpenFlags::SQLITE_OPEN_CREATE, "memdb")?
+        } else {
+            Connection::open_with_flags(&self.path, flags)?
+        };
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // A statement's plan never depends on what is bound to it: it is prepared once.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        connection.pragma_update(None, "cache_size", -cache_kib)?;
+        Ok(connection)
+    }
+
+    fn connect_to_read(&self, cache_kib: i64) -> rusqlite::Result<Connection> {
+        // A database in memory is gone with its last connection; each of them may write.
+        let flags = if self.memory { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
+        self.connect(flags, cache_kib)
+    }
+
+    fn connect_to_write(&self) -> rusqlite::Result<Connection> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)?;
+        if !self.memory {
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "full")?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
+        }
+        Ok(connection)
+    }
+}
+
 impl SqliteLedger {
-    /// Opens or makes the ledger in a data directory.
+    /// Opens or makes the ledger in a data directory; `accept_loss` goes on with a database that has lost commits.
     ///
     /// # Errors
     /// [`OpenError`] says which file cannot be used, and why.
-    pub async fn open(data_dir: &Path, now: Timestamp) -> Result<Self, OpenError> {
+    pub async fn open(data_dir: &Path, clock: Arc<dyn Clock>, accept_loss: bool) -> Result<Self, OpenError> {
         let directory = |source| OpenError::Directory { path: data_dir.to_owned(), source };
         private_directory(data_dir).map_err(directory)?;
-        let lock = File::create(data_dir.join("lock")).map_err(directory)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse { path: data_dir.to_owned() });
-            }
-            Err(TryLockError::Error(source)) => return Err(directory(source)),
+        let lock = lock(data_dir)?;
+        let path = data_dir.join(NAME);
+        let numbers = CommitNumber::open(data_dir).map_err(directory)?;
+        let made = !path.exists();
+        if made && numbers.read() > 0 && !accept_loss {
+            // Never a new, empty ledger in the place of one that is gone.
+            return Err(OpenError::Behind { path, held: 0, committed: numbers.read() });
         }
-        let path = data_dir.join("ledger.sqlite");
         // SQLite gives the files beside it the same mode.
         private_file(&path).map_err(directory)?;
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        Self::start(options, path, now, Some(lock)).await
+        let file = File { path, memory: false };
+        tokio::task::spawn_blocking(move || Self::start(file, clock, Some((lock, numbers, accept_loss))))
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     /// Makes a ledger that ends with the process.
     ///
     /// # Errors
     /// [`OpenError`] if SQLite refuses.
-    pub async fn in_memory(now: Timestamp) -> Result<Self, OpenError> {
+    pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         // The memdb VFS lets several connections of this process share one database by name.
         let name = format!("/hongyan-{}", NEXT_IN_MEMORY.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        let options = SqliteConnectOptions::new().filename(&name).vfs("memdb").create_if_missing(true);
-        Self::start(options, PathBuf::from("(memory)"), now, None).await
+        Self::start(File { path: PathBuf::from(name), memory: true }, clock, None)
     }
 
-    async fn start(
-        options: SqliteConnectOptions,
-        path: PathBuf,
-        now: Timestamp,
-        lock: Option<File>,
+    fn start(
+        file: File,
+        clock: Arc<dyn Clock>,
+        disk: Option<(fs::File, CommitNumber, bool)>,
     ) -> Result<Self, OpenError> {
-        let options = options.busy_timeout(BUSY_TIMEOUT).statement_cache_capacity(64).disable_statement_logging();
-        let failed = |source| OpenError::Database { path: path.clone(), source };
-        let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
-        migrate(&mut connection, &path).await?;
-        queue::void_leases(&mut connection, now).await.map_err(failed)?;
+        let failed = |source| OpenError::Database { path: file.path().clone(), source };
+        let mut connection = file.connect_to_write().map_err(failed)?;
+        schema::migrate(&mut connection, file.path())?;
+        let (lock, numbers) = match disk {
+            Some((lock, numbers, accept_loss)) => {
+                let (held, committed) = (commit_number::held(&connection).map_err(failed)?, numbers.read());
+                if held < committed && !accept_loss {
+                    return Err(OpenError::Behind { path: file.path().clone(), held, committed });
+                }
+                if held < committed {
+                    commit_number::set(&connection, committed).map_err(failed)?;
+                }
+                (Some(lock), Some(numbers))
+            }
+            None => (None, None),
+        };
+        let now = clock.now();
+        queue::void_leases(&connection, now).map_err(failed)?;
+        queue::pull_back(&connection, now).map_err(failed)?;
         // Readers keep a database in memory alive, too.
-        let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1);
-        let readers = readers.connect_with(options.clone().read_only(lock.is_some())).await.map_err(failed)?;
-        Ok(Self { writer: Writer::start(connection, options), readers, _lock: lock })
+        let readers = Readers::open(file.clone()).map_err(failed)?;
+        let memory = Memory::load(&connection).map_err(failed)?;
+        let writer = Writer::start(connection, memory, file.clone(), (numbers, clock));
+        Ok(Self { writer, readers, _lock: lock })
     }
 }
 
 static NEXT_IN_MEMORY: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+fn lock(data_dir: &Path) -> Result<fs::File, OpenError> {
+    let directory = |source| OpenError::Directory { path: data_dir.to_owned(), source };
+    let lock = fs::File::create(data_dir.join("lock")).map_err(directory)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: data_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(directory(source)),
+    }
+}
 
 fn private_directory(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
@@ -172,31 +267,4 @@ fn private_file(path: &Path) -> std::io::Result<()> {
         options.mode(0o600);
     }
     options.open(path).map(drop)
-}
-
-/// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.
-async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Database { path: path.to_owned(), source };
-    let number = async |connection: &mut SqliteConnection, pragma: &'static str| -> Result<i64, sqlx::Error> {
-        sqlx::query(pragma).fetch_one(connection).await?.try_get(0)
-    };
-    let application = number(connection, "PRAGMA application_id").await.map_err(failed)?;
-    let found = number(connection, "PRAGMA user_version").await.map_err(failed)?;
-    let tables = number(connection, "SELECT COUNT(*) FROM sqlite_schema").await.map_err(failed)?;
-    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
-    if application != APPLICATION_ID && (application != 0 || tables > 0) {
-        return Err(OpenError::Foreign { path: path.to_owned() });
-    }
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
-    }
-    for (version, _name, sql) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
-        let mut step = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        sqlx::raw_sql(*sql).execute(&mut *step).await.map_err(failed)?;
-        // Pragmas take no bound parameters; these are our own constants.
-        let stamp = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(stamp)).execute(&mut *step).await.map_err(failed)?;
-        step.commit().await.map_err(failed)?;
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The kinds of content, named as WeCom names its message types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,7 +99,7 @@ impl FromStr for ContentKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     kind: ContentKind,
-    object: Box<str>,
+    object: Arc<str>,
 }
 
 impl Content {
@@ -106,7 +107,7 @@ impl Content {
     pub const STORED_VERSION: u8 = 1;
 
     /// Takes an object as WeCom spells it, as JSON text.
-    pub fn new(kind: ContentKind, object: impl Into<Box<str>>) -> Self {
+    pub fn new(kind: ContentKind, object: impl Into<Arc<str>>) -> Self {
         Self { kind, object: object.into() }
     }
 

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use crate::Timestamp;
+
 const FAMILY_BITS: u128 = 0xFFFF_FFFF;
 
 /// The text is not an id of the wanted kind.
@@ -29,6 +31,16 @@ macro_rules! id {
             /// Returns the 26 characters after the prefix, as the ledger stores them.
             pub fn base32(self) -> String {
                 ulid::Ulid(self.0).to_string()
+            }
+
+            /// Returns its 16 bytes, which sort as it does: the form that is stored.
+            pub fn to_bytes(self) -> [u8; 16] {
+                self.0.to_be_bytes()
+            }
+
+            /// Reads the 16 bytes that [`Self::to_bytes`] gives.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(u128::from_be_bytes(bytes))
             }
 
             /// Reads the 26 characters after the prefix.
@@ -82,6 +94,12 @@ id!(
 );
 
 impl MessageId {
+    /// Returns the least id that a message accepted at `time` can have.
+    pub fn first_at(time: Timestamp) -> Self {
+        // The first 48 bits of a UUIDv7 are its milliseconds (RFC 9562, section 5.7).
+        Self(u128::try_from(time.as_millis()).unwrap_or(0) << 80)
+    }
+
     /// Makes an id out of a fresh `UUIDv7`, clearing the bits that deliveries and attempts fill.
     pub fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid.as_u128() & !FAMILY_BITS)
@@ -146,6 +164,16 @@ mod tests {
         assert_eq!((&text[..4], text.len()), ("msg_", 30));
         assert_eq!(text.parse(), Ok(message()));
         assert_eq!(message().delivery(3).to_string().parse(), Ok(message().delivery(3)));
+    }
+
+    #[test]
+    fn an_id_begins_with_its_time() {
+        let at = Timestamp::from_millis(0x0192_f5e1_7a31);
+        assert!(
+            MessageId::first_at(at) < message()
+                && message() < MessageId::first_at(at + std::time::Duration::from_millis(1))
+        );
+        assert_eq!(MessageId::from_bytes(message().to_bytes()), message());
     }
 
     #[test]

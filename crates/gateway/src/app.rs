@@ -2,19 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use backends::Engine;
 use channels::{AppConfig, RobotConfig, Via};
 use domain::{BreakerPolicy, Quota, RetryPolicy};
 use ingress::http::{Api, HttpConfig, KeyRing};
-use pipeline::ports::{Channels, Clock};
+use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::{DispatchConfig, Dispatcher, Intake, IntakeConfig, Recaller, SweepConfig, Sweeper};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use wecom::{AgentId, FileTokenStore, MemoryTokenStore, TokenStore, Transport};
+use wecom::{AgentId, MemoryTokenStore, TokenStore, Transport};
 
 use crate::config::{Config, DeliveryVia, LedgerEngine};
 use crate::{first_key, observe, server};
@@ -41,7 +41,10 @@ pub struct House {
 /// Names the option that cannot be used.
 pub fn channels(config: &Config) -> anyhow::Result<Channels> {
     let store: Arc<dyn TokenStore> = match config.ledger.engine {
-        LedgerEngine::Sqlite => Arc::new(FileTokenStore::new(config.data_dir.join("tokens"))),
+        #[cfg(feature = "trials")]
+        LedgerEngine::Sqlite => Arc::new(crate::trials::MortalTokenStore::new(config.data_dir.join("tokens"))),
+        #[cfg(not(feature = "trials"))]
+        LedgerEngine::Sqlite => Arc::new(wecom::FileTokenStore::new(config.data_dir.join("tokens"))),
         LedgerEngine::Memory => Arc::new(MemoryTokenStore),
     };
     let apps = config.apps.iter().map(|(name, app)| {
@@ -96,12 +99,16 @@ pub fn transport(config: &Config) -> anyhow::Result<Transport> {
 ///
 /// # Errors
 /// Names the file that cannot be used.
-pub async fn open_ledger(config: &Config, clock: &dyn Clock) -> anyhow::Result<backends::Backends> {
+pub async fn open_ledger(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<backends::Backends> {
     let engine = match config.ledger.engine {
         LedgerEngine::Sqlite => Engine::Sqlite,
         LedgerEngine::Memory => Engine::Memory,
     };
-    Ok(backends::open(&backends::Config { engine, data_dir: config.data_dir.clone() }, clock).await?)
+    Ok(backends::open(
+        &backends::Config { engine, data_dir: config.data_dir.clone(), accept_loss: config.accept_loss },
+        clock,
+    )
+    .await?)
 }
 
 impl House {
@@ -131,7 +138,7 @@ impl House {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
-        let backends = open_ledger(config, clock.as_ref()).await?;
+        let backends = open_ledger(config, clock.clone()).await?;
         let first_key = first_key::FirstKey::find_or_make(key, Self::key_folder(config))?;
         let keys = Arc::new(KeyRing::open(backends.ledger.clone(), clock.clone(), first_key.text()).await?);
         let dispatch = dispatch_config(config);
@@ -141,14 +148,22 @@ impl House {
             default_app: default_app(config),
             deadline: config.retry.deadline.0,
             idempotency_window: IDEMPOTENCY_WINDOW,
+            waiting: config.http.waiting,
         };
+        let metrics = observe::metrics();
         let handle = dispatcher.handle();
         let recaller = Recaller::new(backends.ledger.clone(), channels.clone(), clock.clone());
-        let sweep = SweepConfig { every: config.dispatch.sweep_every.0, idempotency_window: IDEMPOTENCY_WINDOW };
+        let sweep = SweepConfig {
+            every: config.dispatch.sweep_every.0,
+            idempotency_window: IDEMPOTENCY_WINDOW,
+            keep_messages: config.retention.messages.0,
+        };
         let sweeper = Sweeper::new(backends.ledger.clone(), handle.clone(), recaller.clone(), clock.clone(), sweep);
         let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
         let stopping = stop_serving.clone();
+        let (ledger, damage) = (backends.ledger.clone(), Arc::new(OnceLock::new()));
         let api = Api {
+            damage: damage.clone(),
             intake: Arc::new(Intake::new(
                 backends.ledger.clone(),
                 channels,
@@ -161,7 +176,7 @@ impl House {
             dispatcher: handle,
             clock,
             keys,
-            metrics: observe::metrics(),
+            metrics,
             stopping: Arc::new(move || stopping.is_cancelled()),
             config: http_config(config),
         };
@@ -171,6 +186,7 @@ impl House {
             tokio::spawn(dispatcher.run(stop_working.clone())),
             tokio::spawn(sweeper.run(stop_working.clone())),
             tokio::spawn(observe::upkeep(stop_working.clone())),
+            tokio::spawn(look_for_damage(ledger, damage, stop_working.clone())),
         ];
         let server = tokio::spawn(server::run(listener, ingress::http::router(api), limits, stop_serving.clone()));
         Ok(Self { address, first_key, stop_serving, stop_working, server, workers })
@@ -194,6 +210,25 @@ impl House {
     fn key_folder(config: &Config) -> Option<&Path> {
         (config.ledger.engine == LedgerEngine::Sqlite).then_some(config.data_dir.as_path())
     }
+}
+
+/// Looks through the whole database once, while it is already in use; what is found turns readiness red.
+async fn look_for_damage(ledger: Arc<dyn Ledger>, damage: Arc<OnceLock<String>>, shutdown: CancellationToken) {
+    let found = tokio::select! {
+        found = ledger.find_damage() => found,
+        () = shutdown.cancelled() => return,
+    };
+    let found = match found {
+        Ok(None) => return,
+        Ok(Some(found)) => found,
+        Err(error) if error.kind == LedgerErrorKind::Corrupt => error.to_string(),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "Could not look whether the ledger is whole");
+            return;
+        }
+    };
+    tracing::error!(found, "The ledger is damaged: stop the gateway, and put the last backup in its place");
+    let _first = damage.set(found);
 }
 
 /// The application that members are addressed through: the one named, else `default`, else the only one.

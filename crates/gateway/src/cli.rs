@@ -4,6 +4,7 @@
 //! 0 done, 1 something failed here, 2 misused, 3 refused by the server, 4 not delivered, 5 not reachable now,
 //! 6 uncertain, 7 delivered to some.
 
+mod backup;
 mod chinese;
 mod config;
 mod demo;
@@ -69,7 +70,9 @@ enum Command {
     /// Start gateway, simulator and sample traffic; nothing else is needed
     Demo(demo::DemoArguments),
     /// Start the gateway
-    Serve,
+    Serve(serve::ServeArguments),
+    /// Write a whole copy of the ledger to a file, while the gateway runs or rests
+    Backup(backup::BackupArguments),
     /// Send a message, through a gateway or directly
     Send(Box<send::SendArguments>),
     /// Look at messages, retry, cancel or recall them
@@ -85,6 +88,9 @@ enum Command {
     Doctor,
     /// Start the WeCom simulator
     Simulate(simulate::SimulateArguments),
+    /// Print every place at which a trial can let the gateway die
+    #[cfg(feature = "trials")]
+    CrashPoints,
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -132,7 +138,10 @@ pub fn main() -> ExitCode {
     let _first = rustls::crypto::ring::default_provider().install_default();
     let language = lang.unwrap_or_else(Language::of_environment);
     let context = Context { language, json, config };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // One core is left to the ledger's own thread.
+    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("error: could not start: {error}"));
@@ -157,13 +166,19 @@ pub fn main() -> ExitCode {
 async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, context).await,
-        Command::Serve => serve::run(context).await,
+        Command::Serve(arguments) => serve::run(&arguments, context).await,
+        Command::Backup(arguments) => backup::run(&arguments, context),
         Command::Send(arguments) => send::run(*arguments, context).await,
         Command::Message(command) => message::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Doctor => doctor::run(context).await,
         Command::Simulate(arguments) => simulate::run(&arguments).await,
+        #[cfg(feature = "trials")]
+        Command::CrashPoints => {
+            print(&pipeline::CRASH_POINTS.join("\n"));
+            Ok(DONE)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "hongyan", &mut script);

@@ -51,6 +51,8 @@ pub struct Config {
     pub dispatch: DispatchSection,
     /// The database that is the truth.
     pub ledger: LedgerSection,
+    /// How long things are kept.
+    pub retention: RetentionSection,
     /// The HTTP server.
     pub http: HttpSection,
     /// Metrics and the API's description.
@@ -60,6 +62,9 @@ pub struct Config {
     /// Answers only loopback Host headers; the demo sets it.
     #[serde(skip)]
     pub loopback_hosts_only: bool,
+    /// Goes on with a ledger that has lost commits; the command line sets it.
+    #[serde(skip)]
+    pub accept_loss: bool,
 }
 
 impl Default for Config {
@@ -78,10 +83,12 @@ impl Default for Config {
             circuit_breaker: BreakerSection::default(),
             dispatch: DispatchSection::default(),
             ledger: LedgerSection::default(),
+            retention: RetentionSection::default(),
             http: HttpSection::default(),
             metrics: MetricsSection::default(),
             log: LogSection::default(),
             loopback_hosts_only: false,
+            accept_loss: false,
         }
     }
 }
@@ -185,6 +192,8 @@ section!(
         body_timeout: Span = Span::seconds(30),
         /// Connections at once.
         connections: usize = 10_000,
+        /// Messages that may wait to be stored at once.
+        waiting: usize = 4096,
     }
 );
 
@@ -211,6 +220,14 @@ section!(
     LedgerSection {
         /// `sqlite`, or `memory`, which forgets everything at the end.
         engine: LedgerEngine = LedgerEngine::Sqlite,
+    }
+);
+
+section!(
+    /// `[retention]`
+    RetentionSection {
+        /// How long settled messages are kept.
+        messages: Span = Span::seconds(90 * 24 * 3600),
     }
 );
 

@@ -7,3 +7,5 @@ pub mod config;
 mod first_key;
 pub mod observe;
 mod server;
+#[cfg(feature = "trials")]
+mod trials;

@@ -1,4 +1,9 @@
 //! The HTTP server: a cap on connections, a time limit on headers, an orderly end.
+//!
+//! At the cap a new client takes the place of the one that has been idle longest, so that a crowd of idle or slow clients
+//! keeps nobody out.
+
+mod places;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,10 +13,11 @@ use axum::Router;
 use axum::body::Body;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
+
+use self::places::{Place, Places};
 
 /// The most bytes of a request's head.
 const MAX_HEAD: usize = 64 * 1024;
@@ -27,25 +33,21 @@ pub(crate) struct Limits {
 
 /// Serves until `shutdown`, then lets requests under way end.
 pub(crate) async fn run(listener: TcpListener, router: Router, limits: Limits, shutdown: CancellationToken) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let places = Arc::new(Places::new(limits.connections));
     let connections = TaskTracker::new();
     loop {
-        // Without a free place new clients wait in the listener's queue.
-        let place = tokio::select! {
-            Ok(place) = places.clone().acquire_owned() => place,
-            () = shutdown.cancelled() => break,
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.cancelled() => break,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let serving = serve(stream, peer, router.clone(), limits, shutdown.clone());
-                connections.spawn(async move {
-                    serving.await;
-                    drop(place);
-                });
+                // Without a place to take, every client is busy: this one waits for the first that ends.
+                let place = tokio::select! {
+                    place = places.take() => place,
+                    () = shutdown.cancelled() => break,
+                };
+                connections.spawn(serve(stream, peer, router.clone(), limits, place, shutdown.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "Could not accept a connection");
@@ -60,12 +62,27 @@ pub(crate) async fn run(listener: TcpListener, router: Router, limits: Limits, s
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, limits: Limits, shutdown: CancellationToken) {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    limits: Limits,
+    place: Place,
+    shutdown: CancellationToken,
+) {
     let _best_effort = stream.set_nodelay(true);
+    let place = Arc::new(place);
+    let used = place.clone();
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let busy = used.busy();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request)
+        let answering = router.clone().oneshot(request);
+        async move {
+            let answer = answering.await;
+            drop(busy);
+            answer
+        }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD);
@@ -74,6 +91,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, limits: Limi
     tokio::select! {
         // A client that breaks off is its own business.
         _ended = connection.as_mut() => {}
+        () = place.given_up() => {}
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             let _ended = connection.await;

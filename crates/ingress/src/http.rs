@@ -7,17 +7,18 @@ mod openapi;
 mod v1;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
+use futures::FutureExt as _;
 use pipeline::ports::{Clock, Ledger};
 use pipeline::{DispatcherHandle, Intake, Recaller};
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
@@ -29,8 +30,10 @@ pub const MAX_BODY: usize = 1024 * 1024;
 /// The largest batch, in bytes.
 pub const MAX_BATCH: usize = 64 * 1024 * 1024;
 
+/// Whatever is below this needs a key.
+const KEYED: &str = "/v1/";
+
 /// What the API stands on.
-#[derive(Clone)]
 pub struct Api {
     /// The only door in.
     pub intake: Arc<Intake>,
@@ -46,6 +49,8 @@ pub struct Api {
     pub keys: Arc<KeyRing>,
     /// Renders the metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What is wrong with the database, once it was found.
+    pub damage: Arc<OnceLock<String>>,
     /// Whether the gateway is being stopped.
     pub stopping: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Settings.
@@ -73,8 +78,8 @@ pub struct HttpConfig {
 
 /// Builds the router; requests need a [`SocketAddr`] extension with their peer's address.
 pub fn router(api: Api) -> Router {
+    let api = Arc::new(api);
     let keyed = OpenApiRouter::new().merge(v1::router()).split_for_parts().0;
-    let keyed = keyed.layer(middleware::from_fn_with_state(api.clone(), auth::require_key));
     let described = openapi::router().merge(observe::described());
     let described = described.layer(middleware::from_fn_with_state(api.clone(), auth::require_key_or_this_machine));
     Router::new()
@@ -88,17 +93,22 @@ pub fn router(api: Api) -> Router {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
                 .with_hint("the API is described at /docs")
         })
-        .layer(middleware::from_fn_with_state(api.clone(), guard_host))
-        .layer(CatchPanicLayer::custom(|_panic| axum::response::IntoResponse::into_response(ApiError::internal())))
-        .layer(middleware::from_fn(name_request))
+        // One layer for all that every request passes: each further one costs every message.
+        .layer(middleware::from_fn_with_state(api.clone(), receive))
         .with_state(api)
 }
 
-/// Gives every request an id, which answers and logs carry.
-async fn name_request(mut request: Request, next: Next) -> Response {
+/// Names the request, lets it in if it may come in, and answers for a panic; answers and logs carry the name.
+async fn receive(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let id = RequestId::fresh();
-    request.extensions_mut().insert(id.clone());
-    let mut response = error::with_request_id(next.run(request).await, &id).await;
+    let answering = AssertUnwindSafe(admit(&api, request, next)).catch_unwind().await;
+    let response = match answering {
+        Ok(Ok(response)) => response,
+        Ok(Err(refused)) => refused.into_response(),
+        // The panic has been logged.
+        Err(_panic) => ApiError::internal().into_response(),
+    };
+    let mut response = error::with_request_id(response, &id).await;
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert("x-request-id", value);
     }
@@ -106,17 +116,17 @@ async fn name_request(mut request: Request, next: Next) -> Response {
     response
 }
 
-async fn guard_host(
-    axum::extract::State(api): axum::extract::State<Api>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
+async fn admit(api: &Arc<Api>, mut request: Request, next: Next) -> Result<Response, ApiError> {
     if api.config.loopback_hosts_only && !names_loopback(&request) {
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "forbidden_host",
             "only loopback Host headers are answered here",
         ));
+    }
+    if request.uri().path().starts_with(KEYED) {
+        let grant = auth::grant_of(api, &request)?;
+        request.extensions_mut().insert(grant);
     }
     Ok(next.run(request).await)
 }

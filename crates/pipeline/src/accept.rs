@@ -8,22 +8,28 @@
 //! When a dispatcher has room at this moment, the same commit that accepts a delivery also claims it ("born leased"),
 //! and it goes out without a second look at the ledger. Nothing depends on it: without room it waits in the ledger.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::{
     Dedupe, DedupeBy, Delivery, Grant, InvalidSubmission, Message, MessageId, MessageState, Recipient, RequestHash,
     Scope, Standing, Submission, Timestamp, Violation, divide, each_by_its_own_channel,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::crash_point;
 use crate::dispatch::{DispatcherHandle, Reservation};
 use crate::ids::IdSource;
 use crate::ports::{
-    Accepted, Admission, Channel, Channels, Claimed, Clock, DedupeEntry, Idempotency, Ledger, LedgerError,
+    Accepted, Admission, BornLeased, Channel, Channels, Claimed, Clock, DedupeEntry, Idempotency, Ledger, LedgerError,
 };
 use crate::telemetry::{
-    Happening as _, LedgerFailed, MessageAccepted, MessageDuplicate, MessageRefused, MessageReplayed,
+    Happening as _, LedgerFailed, MessageDuplicate, MessageRefused, MessageReplayed, MessagesAccepted,
 };
 
 /// What the intake needs to know.
@@ -35,6 +41,8 @@ pub struct IntakeConfig {
     pub deadline: Duration,
     /// How long an idempotency key is kept.
     pub idempotency_window: Duration,
+    /// How many submissions may wait to be stored at once.
+    pub waiting: usize,
 }
 
 /// Proof that a message is on disk.
@@ -72,6 +80,9 @@ pub enum AcceptError {
     /// The idempotency key stands for another request; nothing was stored.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// More wait to be stored than the ledger can be given at once; nothing was stored.
+    #[error("too many messages wait to be stored")]
+    Overloaded,
     /// A fault of our own; nobody knows whether it was stored.
     #[error("accepting was interrupted")]
     Interrupted,
@@ -87,6 +98,7 @@ impl AcceptError {
             Self::Invalid(InvalidSubmission(violation)) => violation.code,
             Self::Forbidden { .. } | Self::MayNotSend => "forbidden",
             Self::KeyReused => "idempotency_key_reused",
+            Self::Overloaded => "overloaded",
             Self::Interrupted => "internal",
             Self::NotStored(_) => "not_stored",
         }
@@ -99,6 +111,9 @@ pub struct Intake {
     channels: Channels,
     clock: Arc<dyn Clock>,
     ids: IdSource,
+    accepted: MessagesAccepted,
+    /// Free places among those that wait to be stored.
+    places: Arc<Semaphore>,
     config: IntakeConfig,
 }
 
@@ -116,8 +131,22 @@ impl std::fmt::Debug for Intake {
 
 /// A submission that passed every check, and the places reserved for it at the dispatcher.
 struct Prepared {
-    admission: Admission,
-    reservations: Vec<(usize, Reservation)>,
+    admission: Arc<Admission>,
+    reservations: Vec<Reserved>,
+}
+
+/// A delivery that may start as soon as it is on disk.
+struct Reserved {
+    index: usize,
+    place: Reservation,
+    /// Its request, rendered already.
+    request: Bytes,
+}
+
+/// A delivery and its request.
+struct Planned {
+    delivery: Delivery,
+    request: Bytes,
 }
 
 impl Intake {
@@ -130,7 +159,8 @@ impl Intake {
         config: IntakeConfig,
     ) -> Self {
         let door = Arc::new(Door { ledger, dispatcher });
-        Self { door, channels, clock, ids: IdSource::new(), config }
+        let places = Arc::new(Semaphore::new(config.waiting));
+        Self { door, channels, clock, ids: IdSource::new(), accepted: MessagesAccepted::default(), places, config }
     }
 
     /// Takes one submission in.
@@ -138,12 +168,33 @@ impl Intake {
     /// # Errors
     /// [`AcceptError`]; nothing was stored, unless it is [`AcceptError::Interrupted`].
     pub async fn accept(&self, grant: &Grant, submission: Submission) -> Result<Receipt, AcceptError> {
-        let mut results = self.accept_all(grant, vec![submission]).await;
+        // Whoever waits would only give up later, and nobody would know whether it was stored.
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            let overloaded = Err(AcceptError::Overloaded);
+            self.count(&overloaded);
+            return overloaded;
+        };
+        let mut results = self.admit_all(grant, vec![submission], place).await;
         results.pop().unwrap_or_else(|| unreachable!("one submission has one result"))
     }
 
     /// Takes many submissions in with as few commits as the ledger needs; one result each, in order.
+    ///
+    /// Waits for places: a batch is read no faster than it is stored.
     pub async fn accept_all(&self, grant: &Grant, submissions: Vec<Submission>) -> Vec<Result<Receipt, AcceptError>> {
+        let wanted = u32::try_from(submissions.len().min(self.config.waiting)).unwrap_or(u32::MAX);
+        let Ok(places) = self.places.clone().acquire_many_owned(wanted).await else {
+            return submissions.iter().map(|_| Err(AcceptError::Interrupted)).collect();
+        };
+        self.admit_all(grant, submissions, places).await
+    }
+
+    async fn admit_all(
+        &self,
+        grant: &Grant,
+        submissions: Vec<Submission>,
+        places: OwnedSemaphorePermit,
+    ) -> Vec<Result<Receipt, AcceptError>> {
         let now = self.clock.now();
         let mut results: Vec<Option<Result<Receipt, AcceptError>>> = Vec::with_capacity(submissions.len());
         let mut prepared = Vec::new();
@@ -162,16 +213,20 @@ impl Intake {
             }
         }
         if !prepared.is_empty() {
-            // In a task of its own: a caller that leaves in the middle of a commit takes no lease with it.
-            let admitted = tokio::spawn(self.door.clone().admit(prepared, now)).await;
-            for (index, result) in admitted.unwrap_or_default() {
+            let door = self.door.clone();
+            let admitting = async move {
+                let admitted = door.admit(prepared, now).await;
+                drop(places);
+                admitted
+            };
+            for (index, result) in ToItsEnd(Some(Box::pin(admitting))).await {
                 results[index] = Some(result);
             }
         }
         let results: Vec<_> =
             results.into_iter().map(|result| result.unwrap_or(Err(AcceptError::Interrupted))).collect();
         for result in &results {
-            count(result);
+            self.count(result);
         }
         results
     }
@@ -208,7 +263,7 @@ impl Intake {
             return Err(AcceptError::Forbidden { recipient: recipient.clone() });
         }
         let id = self.ids.next(now);
-        let deliveries = self.deliveries(&submission, id, &app, now)?;
+        let planned = self.deliveries(&submission, id, &app, now)?;
         let dedupe = submission.dedupe.as_ref().map(|dedupe| dedupe_entry(dedupe, &submission, &app, now));
         let idempotency = submission.idempotency.map(|(key, hash)| Idempotency {
             key,
@@ -216,12 +271,13 @@ impl Intake {
             not_before: now - self.config.idempotency_window,
         });
         let due_now = submission.send_at.is_none_or(|send_at| send_at <= now);
-        let reservations: Vec<_> = if due_now {
-            let places = deliveries.iter().enumerate();
-            places.filter_map(|(i, delivery)| Some((i, self.door.dispatcher.reserve(&delivery.lane)?))).collect()
-        } else {
-            Vec::new()
-        };
+        let (mut deliveries, mut reservations) = (Vec::with_capacity(planned.len()), Vec::new());
+        for (index, Planned { delivery, request }) in planned.into_iter().enumerate() {
+            if due_now && let Some(place) = self.door.dispatcher.reserve(&delivery.lane) {
+                reservations.push(Reserved { index, place, request });
+            }
+            deliveries.push(delivery);
+        }
         let message = Message {
             id,
             caller: grant.caller.clone(),
@@ -235,8 +291,11 @@ impl Intake {
             metadata: submission.metadata,
             duplicate_of: None,
         };
-        let born_leased = reservations.iter().map(|(i, _)| *i).collect();
-        Ok(Prepared { admission: Admission { message, deliveries, born_leased, idempotency, dedupe }, reservations })
+        let born =
+            |reserved: &Reserved| BornLeased { index: reserved.index, equal_since: reserved.place.equal_since(now) };
+        let born_leased = reservations.iter().map(born).collect();
+        let admission = Arc::new(Admission { message, deliveries, born_leased, idempotency, dedupe });
+        Ok(Prepared { admission, reservations })
     }
 
     /// Finds the application that members are addressed through; robots need none.
@@ -265,15 +324,15 @@ impl Intake {
         id: MessageId,
         app: &str,
         now: Timestamp,
-    ) -> Result<Vec<Delivery>, AcceptError> {
+    ) -> Result<Vec<Planned>, AcceptError> {
         let due_at = submission.send_at.unwrap_or(now).max(now);
         let mut deliveries = Vec::new();
         for step in each_by_its_own_channel(&submission.to, app) {
             let channel = self.channels.get(&step.lane).ok_or_else(|| self.unknown_account(&step.lane))?;
             for recipients in divide(&step.recipients, channel.call_limits()) {
                 let position = u16::try_from(deliveries.len() + 1).map_err(|_| too_many_calls())?;
-                let request_hash = render_hash(channel.as_ref(), submission, &recipients)?;
-                deliveries.push(Delivery {
+                let request = render(channel.as_ref(), submission, &recipients)?;
+                let delivery = Delivery {
                     id: id.delivery(position),
                     lane: step.lane.clone(),
                     recipients,
@@ -281,11 +340,21 @@ impl Intake {
                     due_at,
                     expires_at: submission.expires_at,
                     give_up_at: due_at + self.config.deadline,
-                    request_hash,
-                });
+                    request_hash: request_hash(&request),
+                };
+                deliveries.push(Planned { delivery, request });
             }
         }
         Ok(deliveries)
+    }
+
+    fn count(&self, result: &Result<Receipt, AcceptError>) {
+        match result {
+            Ok(Receipt { replayed: true, .. }) => MessageReplayed.emit(),
+            Ok(Receipt { duplicate_of: Some(_), .. }) => MessageDuplicate.emit(),
+            Ok(_) => self.accepted.count(),
+            Err(error) => MessageRefused { code: error.code() }.emit(),
+        }
     }
 
     fn unknown_account(&self, lane: &domain::Lane) -> AcceptError {
@@ -302,6 +371,34 @@ impl Intake {
     }
 }
 
+/// An admission that goes on without whoever waits for it: a caller that leaves in the middle of a commit takes no lease
+/// with it.
+struct ToItsEnd<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> Future for ToItsEnd<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        // Out of its place while it runs: one that panics is not gone on with.
+        let Some(mut under_way) = self.0.take() else { return Poll::Pending };
+        let polled = under_way.as_mut().poll(context);
+        if polled.is_pending() {
+            self.0 = Some(under_way);
+        }
+        polled
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for ToItsEnd<F> {
+    fn drop(&mut self) {
+        if let Some(under_way) = self.0.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let _detached = runtime.spawn(under_way);
+        }
+    }
+}
+
 impl Door {
     async fn admit(
         self: Arc<Self>,
@@ -309,8 +406,10 @@ impl Door {
         now: Timestamp,
     ) -> Vec<(usize, Result<Receipt, AcceptError>)> {
         let admissions = prepared.iter().map(|(_, ready)| ready.admission.clone()).collect();
+        crash_point("accept-before-commit");
         match self.ledger.accept(admissions).await {
             Ok(accepted) => {
+                crash_point("accept-after-commit");
                 let admitted = prepared.into_iter().zip(accepted);
                 admitted.map(|((index, ready), accepted)| (index, self.hand_over(ready, accepted, now))).collect()
             }
@@ -332,20 +431,22 @@ impl Door {
             Accepted::New { leases } => {
                 let (id, sole) = (admission.message.id, admission.deliveries.len() == 1);
                 let mut waiting: Vec<bool> = vec![true; admission.deliveries.len()];
-                for (i, reservation) in reservations {
-                    let delivery = admission.deliveries[i].clone();
+                for Reserved { index, place, request } in reservations {
+                    let delivery = admission.deliveries[index].clone();
                     // Without its lease the reservation is given back by being dropped.
                     let Some(lease) = leases.iter().find(|lease| lease.delivery == delivery.id) else {
                         continue;
                     };
-                    waiting[i] = false;
-                    reservation.start(Claimed {
+                    waiting[index] = false;
+                    place.start(Claimed {
                         delivery,
+                        caller: admission.message.caller.clone(),
                         lease: *lease,
                         standing: Standing { duplicate_check: lease.duplicate_check, ..Standing::default() },
                         content: Some(admission.message.content.clone()),
                         options: admission.message.options.clone(),
                         frozen: None,
+                        rendered: Some(request),
                         sole,
                     });
                 }
@@ -368,15 +469,6 @@ fn replayed(id: MessageId, accepted_at: Timestamp, duplicate_of: Option<MessageI
     Receipt { id, state, accepted_at, duplicate_of, replayed: true }
 }
 
-fn count(result: &Result<Receipt, AcceptError>) {
-    match result {
-        Ok(Receipt { replayed: true, .. }) => MessageReplayed.emit(),
-        Ok(Receipt { duplicate_of: Some(_), .. }) => MessageDuplicate.emit(),
-        Ok(_) => MessageAccepted.emit(),
-        Err(error) => MessageRefused { code: error.code() }.emit(),
-    }
-}
-
 fn invalid(violation: Violation) -> AcceptError {
     AcceptError::Invalid(InvalidSubmission(violation))
 }
@@ -389,18 +481,17 @@ fn too_many_calls() -> AcceptError {
 }
 
 /// Renders the request once, to find out whether it can be sent at all, and to know its hash.
-fn render_hash(
+fn render(
     channel: &dyn Channel,
     submission: &Submission,
     recipients: &domain::RecipientSet,
-) -> Result<RequestHash, AcceptError> {
+) -> Result<Bytes, AcceptError> {
     let body = channel.render(&submission.content, &submission.options, recipients, true);
-    let body = body.map_err(|violations| {
+    body.map_err(|violations| {
         let unexplained =
             || Violation::new("invalid", submission.content.kind().name(), "cannot be sent by this channel");
         invalid(violations.into_iter().next().unwrap_or_else(unexplained))
-    })?;
-    Ok(request_hash(&body))
+    })
 }
 
 /// The hash that finds equal requests.

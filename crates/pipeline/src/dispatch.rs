@@ -15,15 +15,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::{BreakerPolicy, Lane, Priority, RetryPolicy, Timestamp};
+use domain::{BreakerPolicy, CallerId, Lane, Priority, RetryPolicy, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::crash_point;
 use crate::ports::{Channel, Channels, Claim, Claimed, Clock, Doorbell, Ledger};
 use crate::recall::Recaller;
-use crate::telemetry::{Happening as _, LedgerFailed};
+use crate::telemetry::{Happening as _, LaneMeters, LedgerFailed};
 
 use self::gate::{Gate, Room};
 
@@ -31,6 +32,8 @@ use self::gate::{Gate, Room};
 const BULK_FIRST_EVERY: u32 = 10;
 /// How much longer than the interval of the duplicate check an equal request is looked for.
 const EQUAL_MARGIN: Duration = Duration::from_secs(60);
+/// How long a busy lane waits for more of its calls to end, so that it claims several deliveries at once.
+const GATHER: Duration = Duration::from_millis(1);
 /// How long a lane waits after the ledger failed.
 const LEDGER_PAUSE: Duration = Duration::from_millis(500);
 
@@ -101,6 +104,7 @@ pub(crate) struct Desk {
     pub(crate) lane: Lane,
     /// `None` for a lane that is no longer configured: what waits there is dead.
     pub(crate) channel: Option<Arc<dyn Channel>>,
+    pub(crate) meters: LaneMeters,
     gate: Mutex<Gate>,
     /// Something may be due.
     attention: AtomicBool,
@@ -170,6 +174,7 @@ impl Dispatcher {
             shared.giving_up.cancel();
             let _settled = tokio::time::timeout(Duration::from_secs(5), shared.tasks.wait()).await;
         }
+        crash_point("release-before");
         match shared.ledger.release(shared.clock.now()).await {
             Ok(0) => {}
             Ok(released) => tracing::warn!(released, "Gave back deliveries that were not settled"),
@@ -206,6 +211,11 @@ impl DispatcherHandle {
 }
 
 impl Reservation {
+    /// Since when an equal request forbids the duplicate check; `None` where the upstream has none.
+    pub(crate) fn equal_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.slot.desk.equal_since(now)
+    }
+
     /// Starts the delivery, now that it is on disk.
     pub(crate) fn start(self, claimed: Claimed) {
         let Self { shared, slot } = self;
@@ -215,6 +225,13 @@ impl Reservation {
 }
 
 impl Desk {
+    /// Since when an equal request forbids the duplicate check; `None` where the upstream has none.
+    fn equal_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let interval = self.channel.as_ref().and_then(|channel| channel.duplicate_check())?;
+        // An earlier call may have reached the upstream long after it was claimed.
+        Some(now - (interval + EQUAL_MARGIN))
+    }
+
     pub(crate) fn draw_attention(&self) {
         self.attention.store(true, Ordering::Release);
         self.wake.notify_one();
@@ -229,16 +246,19 @@ impl Slot {
     /// Frees the call slot: the answer is in, and the breaker learns from it.
     pub(crate) fn answered(&mut self, attempt: &domain::Attempt, now: Timestamp) -> Option<domain::LaneState> {
         self.answered = true;
-        let changed = self.desk.gate.lock().answered(attempt, self.probe, now);
-        self.desk.wake.notify_one();
+        let (changed, awaited) = self.desk.gate.lock().answered(attempt, self.probe, now);
+        if awaited {
+            self.desk.wake.notify_one();
+        }
         changed
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.desk.gate.lock().leave(self.answered, self.probe);
-        self.desk.wake.notify_one();
+        if self.desk.gate.lock().leave(self.answered, self.probe) {
+            self.desk.wake.notify_one();
+        }
     }
 }
 
@@ -249,11 +269,11 @@ impl Shared {
             return desk.clone();
         }
         let channel = self.channels.get(lane).cloned();
-        metrics::gauge!("hongyan_lane_closed", "lane" => lane.to_string()).set(0.0);
         let desk = Arc::new(Desk {
             lane: lane.clone(),
             gate: Mutex::new(Gate::new(channel.as_deref(), self.config.breaker)),
             channel,
+            meters: LaneMeters::new(lane),
             attention: AtomicBool::new(true),
             wake: Notify::new(),
         });
@@ -266,27 +286,32 @@ impl Shared {
         if !self.rebuild_window(&desk).await {
             return;
         }
-        let mut claims = 0_u32;
+        let mut turn = Turn::default();
         let mut next_due: Option<Timestamp> = None;
         while !self.stopping.is_cancelled() {
-            let room = {
+            let mut room = {
                 let mut gate = desk.gate.lock();
                 let room = gate.room(self.clock.now());
                 if room.free > 0 && desk.attention.load(Ordering::Acquire) {
                     // What is about to be claimed has this room: nothing may be reserved beside it.
                     gate.backlog = true;
                 }
+                gate.awaited = room.free == 0;
                 room
             };
+            if room.is_scant && desk.attention.load(Ordering::Acquire) {
+                tokio::time::sleep(GATHER).await;
+                let mut gate = desk.gate.lock();
+                room = gate.room(self.clock.now());
+                gate.awaited = room.free == 0;
+            }
             if room.free > 0 && desk.attention.swap(false, Ordering::AcqRel) {
-                claims = claims.wrapping_add(1);
-                match self.claim(&desk, room, claims.is_multiple_of(BULK_FIRST_EVERY)).await {
-                    Some(true) => {
+                match self.claim(&desk, room, &mut turn).await {
+                    Claimable::More => {
                         desk.attention.store(true, Ordering::Release);
                         continue;
                     }
-                    Some(false) => next_due = self.next_due(&desk).await,
-                    None => next_due = Some(self.clock.now() + LEDGER_PAUSE),
+                    Claimable::From(due) => next_due = due,
                 }
             }
             let attention = desk.attention.load(Ordering::Acquire);
@@ -305,21 +330,30 @@ impl Shared {
         }
     }
 
-    /// Claims and starts what there is room for. Tells whether there may be more; `None` if the ledger failed.
-    async fn claim(self: &Arc<Self>, desk: &Arc<Desk>, room: Room, lowest_first: bool) -> Option<bool> {
+    /// Claims and starts what there is room for.
+    async fn claim(self: &Arc<Self>, desk: &Arc<Desk>, room: Room, turn: &mut Turn) -> Claimable {
         let now = self.clock.now();
-        let interval = desk.channel.as_ref().and_then(|channel| channel.duplicate_check()).unwrap_or_default();
-        // An earlier call may have reached the upstream long after it was claimed.
-        let interval = interval + EQUAL_MARGIN;
-        let claim = Claim { lane: desk.lane.clone(), limit: room.free, now, lowest_first, equal_since: now - interval };
-        let claimed = match self.ledger.claim(claim).await {
-            Ok(claimed) => claimed,
+        let claim = Claim {
+            lane: desk.lane.clone(),
+            limit: room.free,
+            now,
+            lowest_first: turn.lowest_first(),
+            served: turn.served.clone(),
+            equal_since: desk.equal_since(now),
+        };
+        let claims = match self.ledger.claim(claim).await {
+            Ok(claims) => claims,
             Err(error) => {
                 LedgerFailed { error: &error }.emit();
-                return None;
+                return Claimable::From(Some(self.clock.now() + LEDGER_PAUSE));
             }
         };
-        let more = claimed.len() == room.free;
+        crash_point("claim-after-commit");
+        let claimed = claims.claimed;
+        if let Some(last) = claimed.last() {
+            turn.served = Some(last.caller.clone());
+        }
+        let more = claims.next_due.is_some_and(|due| due <= now);
         {
             let mut gate = desk.gate.lock();
             gate.backlog = more;
@@ -334,17 +368,7 @@ impl Shared {
             let slot = Slot { desk: desk.clone(), probe: room.probe, answered: false };
             self.tasks.spawn(attempt::work(self.clone(), claimed, slot));
         }
-        Some(more)
-    }
-
-    async fn next_due(&self, desk: &Desk) -> Option<Timestamp> {
-        match self.ledger.next_due(&desk.lane).await {
-            Ok(due) => due,
-            Err(error) => {
-                LedgerFailed { error: &error }.emit();
-                Some(self.clock.now() + LEDGER_PAUSE)
-            }
-        }
+        if more { Claimable::More } else { Claimable::From(claims.next_due) }
     }
 
     /// Fills a metered lane's window from the ledger before the first call; `false` if the stop came first.
@@ -367,6 +391,28 @@ impl Shared {
                 () = self.stopping.cancelled() => return false,
             }
         }
+    }
+}
+
+/// What is left after a claim.
+enum Claimable {
+    /// There may be more now.
+    More,
+    /// Nothing before this time, if ever.
+    From(Option<Timestamp>),
+}
+
+/// Whose turn it is: of priorities and of callers.
+#[derive(Default)]
+struct Turn {
+    claims: u32,
+    served: Option<CallerId>,
+}
+
+impl Turn {
+    fn lowest_first(&mut self) -> bool {
+        self.claims = self.claims.wrapping_add(1);
+        self.claims.is_multiple_of(BULK_FIRST_EVERY)
     }
 }
 

@@ -5,6 +5,7 @@
 //! costs latency, never a message. Nothing here knows a database, a channel or HTTP.
 
 mod accept;
+mod crash_point;
 mod dispatch;
 mod ids;
 mod outcome;
@@ -15,6 +16,7 @@ pub mod ports;
 pub mod telemetry;
 
 pub use accept::{AcceptError, Intake, IntakeConfig, Receipt};
+pub use crash_point::{CRASH_POINTS, crash_point};
 pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, claim_order};
 pub use recall::{RecallError, Recalled, Recaller};
 pub use sweep::{SweepConfig, Sweeper};

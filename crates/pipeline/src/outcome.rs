@@ -4,18 +4,22 @@
 //! nothing else is done there. While the ledger is away the outcome is held here, and its in-flight permit with it, so
 //! that no more is started than can be remembered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Outcome, RecipientState};
 
+use crate::crash_point;
 use crate::dispatch::Shared;
 use crate::ports::{Settled, Settlement};
-use crate::telemetry::{DeliveryRetried, DeliverySettled, Happening as _, LedgerFailed, StaleSettlement};
+use crate::telemetry::{DeliveryRetried, DeliverySettled, Happening as _, LaneMeters, LedgerFailed, StaleSettlement};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-pub(crate) async fn settle(shared: &Shared, settlement: Settlement) {
+pub(crate) async fn settle(shared: &Shared, meters: &LaneMeters, settlement: Settlement) {
+    crash_point("settle-before");
+    let settlement = Arc::new(settlement);
     let mut pause = FIRST_PAUSE;
     let settled = loop {
         match shared.ledger.settle(settlement.clone()).await {
@@ -28,15 +32,19 @@ pub(crate) async fn settle(shared: &Shared, settlement: Settlement) {
             () = shared.giving_up.cancelled() => return,
         }
     };
-    let Settlement { lane, lease, outcome, .. } = &settlement;
+    crash_point("settle-after");
+    let Settlement { lane, lease, outcome, .. } = &*settlement;
     match settled {
         Settled::Stale => StaleSettlement { lane }.emit(),
         Settled::Recorded { recall_wanted } => match outcome {
-            Outcome::Again { .. } => DeliveryRetried { lane }.emit(),
+            Outcome::Again { .. } => {
+                crash_point("retry-after-settle");
+                DeliveryRetried { lane }.emit();
+            }
             Outcome::Final { state, .. } => {
-                DeliverySettled { lane, state: *state }.emit();
+                DeliverySettled { lane, meters, state: *state }.emit();
                 if recall_wanted && matches!(state, RecipientState::Delivered | RecipientState::Uncertain) {
-                    shared.recaller.carry_out_of(lease.delivery.message()).await;
+                    Box::pin(shared.recaller.carry_out_of(lease.delivery.message())).await;
                 }
             }
         },

@@ -9,7 +9,7 @@ pub use channel::{Channel, Channels, RecallAnswer};
 pub use clock::{Clock, HandClock, SystemClock};
 pub use doorbell::Doorbell;
 pub use ledger::{
-    Accepted, Admission, Admissions, CancelAnswer, Claim, Claimed, DedupeEntry, DeliveryRecord, Idempotency, Keys,
-    Lease, Ledger, LedgerError, LedgerErrorKind, MessageFilter, MessageRecord, MessageSummary, PendingRecall, Queue,
-    Records, RetryAnswer, Settled, Settlement,
+    Accepted, Admission, Admissions, BornLeased, CancelAnswer, Claim, Claimed, Claims, DedupeEntry, DeliveryRecord,
+    Idempotency, Keys, Lease, Ledger, LedgerError, LedgerErrorKind, MessageFilter, MessageRecord, MessageSummary,
+    PendingRecall, Queue, Records, RetryAnswer, Settled, Settlement, Upkeep,
 };

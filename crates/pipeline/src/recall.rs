@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use domain::{CallerId, DeliveryState, MessageId, Reason, RecipientState};
 
+use crate::crash_point;
 use crate::ports::{Channels, Clock, Ledger, LedgerError, MessageRecord, PendingRecall, RecallAnswer};
 use crate::telemetry::{Happening as _, LedgerFailed};
 
@@ -130,11 +131,13 @@ impl Recaller {
     }
 
     async fn carry_out(&self, pending: &PendingRecall) -> Result<RecallAnswer, LedgerError> {
+        crash_point("recall-wanted");
         let answer = match (self.channels.get(&pending.lane), &pending.handle) {
             (Some(channel), Some(handle)) => channel.recall(handle).await,
             _ => None,
         };
         let answer = answer.unwrap_or_else(|| RecallAnswer::Refused(not_recallable()));
+        crash_point("recall-after-call");
         match &answer {
             // An unconfirmed id may be that of a swallowed repeat: then the message people see is still there.
             RecallAnswer::Recalled if pending.unconfirmed => {

@@ -1,9 +1,11 @@
 //! The regular look at the ledger: rings for whatever is due, so that a lost ring costs latency only; settles what
-//! expired while it waited; carries out recalls that were left open; forgets expired keys in small steps.
+//! expired while it waited; carries out recalls that were left open; forgets what is no longer asked for, in small steps
+//! between which others have their turn.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::DispatcherHandle;
@@ -13,6 +15,16 @@ use crate::telemetry::{Happening as _, LedgerFailed};
 
 /// How many rows one step touches.
 const STEP: usize = 500;
+/// The most steps of forgetting in one sweep: at five seconds a sweep, more messages a day than any gateway takes.
+const STEPS: usize = 100;
+/// How long a step leaves the ledger to others.
+const BREATH: Duration = Duration::from_millis(10);
+/// How long after it went out a request is still looked for: the longest duplicate check, and a margin.
+const KEEP_REQUESTS: Duration = Duration::from_secs(15 * 60);
+/// How old a message is before it is indexed: by then those accepted in the same moment are stored, too.
+const SETTLED_IN: Duration = Duration::from_secs(10);
+/// How many messages are indexed in one step; the more at once, the fewer pages each costs.
+const INDEX_STEP: usize = 4000;
 
 /// How the sweep works.
 #[derive(Clone, Debug)]
@@ -21,6 +33,8 @@ pub struct SweepConfig {
     pub every: Duration,
     /// How long an idempotency key is kept.
     pub idempotency_window: Duration,
+    /// How long settled messages are kept.
+    pub keep_messages: Duration,
 }
 
 /// Looks at the ledger regularly.
@@ -80,9 +94,33 @@ impl Sweeper {
                 self.dispatcher.ring(&lane);
             }
         }
-        self.ledger.forget_expired_keys(now - self.config.idempotency_window, now, STEP).await?;
+        self.index(now).await?;
+        self.forget(now).await?;
         // Last, and not for long: an upstream that hangs must not keep the sweep from its work.
         let _rest_next_time = tokio::time::timeout(self.config.every, self.recaller.carry_out_pending()).await;
+        Ok(())
+    }
+
+    async fn index(&self, now: Timestamp) -> Result<(), LedgerError> {
+        for _ in 0..STEPS {
+            if self.ledger.index_messages(now - SETTLED_IN, INDEX_STEP).await? < INDEX_STEP {
+                break;
+            }
+            tokio::time::sleep(BREATH).await;
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, now: Timestamp) -> Result<(), LedgerError> {
+        for _ in 0..STEPS {
+            let requests = self.ledger.forget_requests(now - KEEP_REQUESTS, STEP).await?;
+            let keys = self.ledger.forget_expired_keys(now - self.config.idempotency_window, now, STEP).await?;
+            let messages = self.ledger.forget_messages(now - self.config.keep_messages, STEP).await?;
+            if requests < STEP && keys < STEP && messages < STEP {
+                break;
+            }
+            tokio::time::sleep(BREATH).await;
+        }
         Ok(())
     }
 }

@@ -5,6 +5,9 @@
 use std::time::Duration;
 
 use domain::{Attempt, FailureClass, Lane, LaneState, RecipientState, Timestamp};
+use metrics::{Counter, Gauge, Histogram};
+
+use crate::dispatch::Desk;
 
 /// Every metric, with its kind and meaning: the source of docs/metrics.md.
 pub const METRICS: &[(&str, &str, &str)] = &[
@@ -33,13 +36,44 @@ pub trait Happening {
     fn emit(self);
 }
 
-/// A message is on disk.
-#[derive(Clone, Copy, Debug)]
-pub struct MessageAccepted;
+/// Counts messages that are on disk. Made once: looking a counter up for each message costs more than counting.
+pub(crate) struct MessagesAccepted(Counter);
 
-impl Happening for MessageAccepted {
-    fn emit(self) {
-        metrics::counter!("hongyan_messages_accepted_total").increment(1);
+impl Default for MessagesAccepted {
+    fn default() -> Self {
+        Self(metrics::counter!("hongyan_messages_accepted_total"))
+    }
+}
+
+impl MessagesAccepted {
+    /// Counts one.
+    pub(crate) fn count(&self) {
+        self.0.increment(1);
+    }
+}
+
+/// The meters of one lane that every message passes, looked up once.
+pub(crate) struct LaneMeters {
+    sent: Counter,
+    sent_in_all: Counter,
+    last_success: Gauge,
+    seconds: Histogram,
+    delivered: Counter,
+}
+
+impl LaneMeters {
+    /// Finds them, and shows the lane as open.
+    pub(crate) fn new(lane: &Lane) -> Self {
+        metrics::gauge!("hongyan_lane_closed", "lane" => lane.to_string()).set(0.0);
+        let channel = || lane.channel().to_owned();
+        let delivered = RecipientState::Delivered.name();
+        Self {
+            sent: metrics::counter!("hongyan_attempts_total", "channel" => channel(), "result" => "sent"),
+            sent_in_all: metrics::counter!("wechat_messages_sent_total"),
+            last_success: metrics::gauge!("wechat_last_success_timestamp"),
+            seconds: metrics::histogram!("hongyan_attempt_seconds", "channel" => channel()),
+            delivered: metrics::counter!("hongyan_deliveries_settled_total", "channel" => channel(), "state" => delivered),
+        }
     }
 }
 
@@ -77,10 +111,9 @@ impl Happening for MessageRefused {
 }
 
 /// A call upstream ended.
-#[derive(Debug)]
-pub struct AttemptEnded<'a> {
+pub(crate) struct AttemptEnded<'a> {
     /// Where.
-    pub lane: &'a Lane,
+    pub desk: &'a Desk,
     /// What it met.
     pub attempt: &'a Attempt,
     /// How long it took.
@@ -91,18 +124,22 @@ pub struct AttemptEnded<'a> {
 
 impl Happening for AttemptEnded<'_> {
     fn emit(self) {
-        let channel = self.lane.channel().to_owned();
-        metrics::counter!("hongyan_attempts_total", "channel" => channel.clone(), "result" => self.attempt.name())
-            .increment(1);
-        metrics::histogram!("hongyan_attempt_seconds", "channel" => channel.clone()).record(self.took);
+        let Desk { lane, meters, .. } = self.desk;
+        meters.seconds.record(self.took);
         if let Attempt::Sent { .. } = self.attempt {
-            metrics::counter!("wechat_messages_sent_total").increment(1);
-            metrics::gauge!("wechat_last_success_timestamp").set(self.now.as_millis() as f64 / 1000.0);
+            meters.sent.increment(1);
+            meters.sent_in_all.increment(1);
+            meters.last_success.set(self.now.as_millis() as f64 / 1000.0);
+        } else {
+            let channel = lane.channel().to_owned();
+            metrics::counter!("hongyan_attempts_total", "channel" => channel, "result" => self.attempt.name())
+                .increment(1);
         }
         if let Some(reason) = self.attempt.reason() {
+            let channel = lane.channel().to_owned();
             metrics::counter!("hongyan_errcodes_total", "channel" => channel, "code" => reason.code.clone())
                 .increment(1);
-            tracing::debug!(lane = %self.lane, result = self.attempt.name(), code = %reason.code, reason = %reason.text, "A call upstream failed");
+            tracing::debug!(%lane, result = self.attempt.name(), code = %reason.code, reason = %reason.text, "A call upstream failed");
         }
     }
 }
@@ -132,16 +169,21 @@ impl Happening for UnknownAnswer<'_> {
 }
 
 /// A delivery is settled for good.
-#[derive(Debug)]
-pub struct DeliverySettled<'a> {
+pub(crate) struct DeliverySettled<'a> {
     /// Where.
     pub lane: &'a Lane,
+    /// The lane's meters.
+    pub meters: &'a LaneMeters,
     /// As what.
     pub state: RecipientState,
 }
 
 impl Happening for DeliverySettled<'_> {
     fn emit(self) {
+        if self.state == RecipientState::Delivered {
+            self.meters.delivered.increment(1);
+            return;
+        }
         let channel = self.lane.channel().to_owned();
         metrics::counter!("hongyan_deliveries_settled_total", "channel" => channel, "state" => self.state.name())
             .increment(1);

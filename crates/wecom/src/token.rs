@@ -143,13 +143,14 @@ impl TokenSource {
             let Ok(mut fetches) = self.fetching.try_lock() else { return Ok(token) };
             // The call itself needs the better part of its time.
             let deadline = deadline.min(Instant::now() + AHEAD);
-            return Ok(self.fetch(&mut fetches, deadline).await.unwrap_or(token));
+            return Ok(Box::pin(self.fetch(&mut fetches, deadline)).await.unwrap_or(token));
         }
         let waited = timeout_at(deadline, self.fetching.lock()).await;
         let mut fetches = waited.map_err(|_| Error::new(ErrorKind::Connect, GetToken::PATH))?;
         match self.kept_token() {
             (Freshness::Fresh | Freshness::Ending, Some(token)) => Ok(token),
-            _ => self.fetch(&mut fetches, deadline).await,
+            // On the heap: fetching is rare, and every call would carry its state.
+            _ => Box::pin(self.fetch(&mut fetches, deadline)).await,
         }
     }
 

@@ -1,13 +1,27 @@
 //! HTTP to one origin: connections, proxy, timeouts, bounded answers. Knows nothing about tokens or message types.
 
+mod pool;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use base64::Engine as _;
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::Frame;
+use hyper::header::{self, HeaderValue};
+use hyper::{Request, Uri};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
+
+use self::pool::{BoxError, Failed, Pool, plain_connector};
+
+pub(crate) use self::pool::RequestBody;
 
 use crate::{Error, ErrorKind, Method};
 
@@ -21,8 +35,12 @@ pub struct Transport {
 }
 
 struct Inner {
-    http: reqwest::Client,
+    pool: Pool,
     origin: Url,
+    /// The `Host` header.
+    host: HeaderValue,
+    /// The path of the base URL, before every other.
+    prefix: String,
     timeout: Duration,
 }
 
@@ -130,24 +148,33 @@ impl TransportBuilder {
     /// [`InvalidOrigin`] if the base URL or the proxy cannot be used.
     pub fn build(self) -> Result<Transport, InvalidOrigin> {
         let origin = check_origin(&self.origin, self.allow_http)?;
-        let client = |e: Box<dyn std::error::Error + Send + Sync>| InvalidOrigin::Client(e);
-        let mut http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls_config().map_err(|e| client(e.into()))?)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.connect_timeout)
-            // Below the keep-alive of common servers, so that a pooled connection is rarely a dead one.
-            .pool_idle_timeout(Duration::from_secs(20))
-            .pool_max_idle_per_host(self.connections)
-            .tcp_nodelay(true)
-            .http1_only()
-            .no_proxy();
-        if let Some(proxy) = &self.proxy {
-            let proxy = reqwest::Proxy::all(proxy).map_err(|e| client(e.without_url().into()))?;
-            http = http.proxy(proxy);
-        }
-        let http = http.build().map_err(|e| client(e.into()))?;
-        Ok(Transport { inner: Arc::new(Inner { http, origin, timeout: self.timeout }) })
+        let unusable = |e: BoxError| InvalidOrigin::Client(e);
+        let uri: Uri = origin.as_str().parse().map_err(|_| InvalidOrigin::NotAUrl(origin.to_string()))?;
+        let host = uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+        let host = host.transpose().map_err(|e| unusable(e.into()))?.unwrap_or(HeaderValue::from_static(""));
+        let tls = tls_config().map_err(|e| unusable(e.into()))?;
+        let proxy = self.proxy.as_deref().map(tunnel).transpose()?;
+        let pool = Pool::new(uri, tls, proxy, self.connect_timeout, self.connections);
+        let prefix = origin.path().trim_end_matches('/').to_owned();
+        Ok(Transport { inner: Arc::new(Inner { pool, origin, host, prefix, timeout: self.timeout }) })
     }
+}
+
+/// Reads a proxy's URL; its errors do not repeat it, because it may hold a password.
+fn tunnel(proxy: &str) -> Result<Tunnel<HttpConnector>, InvalidOrigin> {
+    let unusable = || InvalidOrigin::Client("the proxy is not of the form http://host:port".into());
+    let url = Url::parse(proxy).map_err(|_| unusable())?;
+    let host = url.host_str().filter(|_| url.scheme() == "http").ok_or_else(unusable)?;
+    let port = url.port_or_known_default().unwrap_or(80);
+    let tunnel = Tunnel::new(format!("http://{host}:{port}").parse().map_err(|_| unusable())?, plain_connector());
+    if url.username().is_empty() {
+        return Ok(tunnel);
+    }
+    let decoded = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let login = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    let login = base64::engine::general_purpose::STANDARD.encode(login);
+    let login = HeaderValue::from_str(&format!("Basic {login}")).map_err(|_| unusable())?;
+    Ok(tunnel.with_auth(login))
 }
 
 fn check_origin(text: &str, allow_http: bool) -> Result<Url, InvalidOrigin> {
@@ -195,7 +222,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) path: &'static str,
     pub(crate) query: &'a [(&'a str, &'a str)],
     pub(crate) content_type: &'a str,
-    pub(crate) body: Option<reqwest::Body>,
+    pub(crate) body: Option<RequestBody>,
     pub(crate) length: Option<u64>,
     pub(crate) max_answer: usize,
 }
@@ -204,6 +231,20 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) struct Incoming {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
+}
+
+/// Makes a body of what is in memory.
+pub(crate) fn whole(body: Bytes) -> RequestBody {
+    Either::Left(Full::new(body))
+}
+
+/// Makes a body of a stream.
+pub(crate) fn streamed<E: Into<BoxError> + 'static>(
+    parts: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+) -> RequestBody {
+    Either::Right(
+        StreamBody::new(parts.map(|part| part.map(Frame::data).map_err(std::io::Error::other))).boxed_unsync(),
+    )
 }
 
 impl Transport {
@@ -234,50 +275,55 @@ impl Transport {
         }
     }
 
-    async fn exchange_unbounded(&self, request: Outgoing<'_>) -> Result<Incoming, Error> {
-        let path = request.path;
-        // The URL carries the credential: no error keeps it.
-        let failed = |error: reqwest::Error| {
-            let kind = if error.is_connect() {
-                ErrorKind::Connect
-            } else if error.is_builder() {
-                ErrorKind::Request
-            } else {
-                ErrorKind::NoAnswer
-            };
-            Error::new(kind, path).with_source(error.without_url())
-        };
-        let url = self.url(path, request.query);
-        let mut builder = match request.method {
-            Method::Get => self.inner.http.get(url),
-            Method::Post => self.inner.http.post(url),
-        };
-        if let Some(body) = request.body {
-            builder = builder.header("content-type", request.content_type).body(body);
-        }
-        if let Some(length) = request.length {
-            builder = builder.header("content-length", length);
-        }
-        let mut answer = builder.send().await.map_err(failed)?;
+    async fn exchange_unbounded(&self, outgoing: Outgoing<'_>) -> Result<Incoming, Error> {
+        let (path, max_answer) = (outgoing.path, outgoing.max_answer);
+        let request = self.request(outgoing).map_err(|e| Error::new(ErrorKind::Request, path).with_source(e))?;
+        let unanswered = |e: BoxError| Error::new(ErrorKind::NoAnswer, path).with_source(e);
+        let (answer, connection) = self.inner.pool.send(request).await.map_err(|failed| match failed {
+            Failed::Unsent(e) => Error::new(ErrorKind::Connect, path).with_source(e),
+            Failed::Unanswered(e) => unanswered(e),
+        })?;
         let status = answer.status().as_u16();
-        let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > request.max_answer {
-                return Err(Error::new(ErrorKind::AnswerTooLarge { limit: request.max_answer }, path));
+        match Limited::new(answer.into_body(), max_answer).collect().await {
+            Ok(body) => {
+                connection.give_back();
+                Ok(Incoming { status, body: body.to_bytes() })
             }
-            body.extend_from_slice(&chunk);
+            Err(e) if e.is::<LengthLimitError>() => {
+                Err(Error::new(ErrorKind::AnswerTooLarge { limit: max_answer }, path))
+            }
+            Err(e) => Err(unanswered(e)),
         }
-        Ok(Incoming { status, body: body.freeze() })
     }
 
-    fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
-        let mut url = self.inner.origin.clone();
-        let prefix = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{prefix}{path}"));
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+    fn request(&self, outgoing: Outgoing<'_>) -> Result<Request<RequestBody>, hyper::http::Error> {
+        let mut request = Request::builder().uri(self.target(outgoing.path, outgoing.query));
+        request = request.header(header::HOST, self.inner.host.clone());
+        request = request.header(header::ACCEPT, HeaderValue::from_static("*/*"));
+        request = request.method(match outgoing.method {
+            Method::Get => hyper::Method::GET,
+            Method::Post => hyper::Method::POST,
+        });
+        if outgoing.body.is_some() {
+            request = request.header(header::CONTENT_TYPE, outgoing.content_type);
         }
-        url
+        if let Some(length) = outgoing.length {
+            request = request.header(header::CONTENT_LENGTH, length);
+        }
+        request.body(outgoing.body.unwrap_or_else(|| Either::Left(Full::default())))
+    }
+
+    /// The request's target. It carries the credential: no error keeps it.
+    fn target(&self, path: &str, query: &[(&str, &str)]) -> String {
+        let mut target = String::with_capacity(512);
+        target.push_str(&self.inner.prefix);
+        target.push_str(path);
+        if query.is_empty() {
+            return target;
+        }
+        target.push('?');
+        let start = target.len();
+        url::form_urlencoded::Serializer::for_suffix(target, start).extend_pairs(query).finish()
     }
 }
 
@@ -313,7 +359,7 @@ mod tests {
     #[test]
     fn a_path_prefix_of_the_base_url_is_kept() {
         let transport = Transport::builder().origin("http://127.0.0.1:1/stand-in/").build().unwrap();
-        let url = transport.url("/cgi-bin/gettoken", &[("corpid", "ww 1&2")]);
-        assert_eq!(url.as_str(), "http://127.0.0.1:1/stand-in/cgi-bin/gettoken?corpid=ww+1%262");
+        let target = transport.target("/cgi-bin/gettoken", &[("corpid", "ww 1&2")]);
+        assert_eq!(target, "/stand-in/cgi-bin/gettoken?corpid=ww+1%262");
     }
 }

@@ -3,11 +3,9 @@
 use async_trait::async_trait;
 use domain::{AllowList, ApiKeyRecord, CallerId, Grant, Timestamp};
 use pipeline::ports::{Keys, LedgerError};
+use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
-use super::queue::failed;
 use super::{SqliteLedger, rows};
 
 #[derive(Serialize, Deserialize, Default)]
@@ -22,58 +20,62 @@ struct StoredAllow {
 #[async_trait]
 impl Keys for SqliteLedger {
     async fn keys(&self) -> Result<Vec<ApiKeyRecord>, LedgerError> {
-        let found = sqlx::query("SELECT * FROM api_key ORDER BY created_at, prefix").fetch_all(&self.readers).await;
-        let read = found.and_then(|found| found.iter().map(key).collect());
-        read.map_err(|error| failed("read the API keys", error))
+        let find = |connection: &mut Connection| {
+            let mut find = connection.prepare("SELECT * FROM api_key ORDER BY created_at, prefix")?;
+            find.query_map([], key)?.collect()
+        };
+        self.readers.read("read the API keys", find).await
     }
 
     async fn note_key_use(&self, hash: &str, at: Timestamp) -> Result<(), LedgerError> {
         let hash = hash.to_owned();
-        self.writer
-            .change("note the use of an API key", move |connection| {
-                Box::pin(async move {
-                    let note = sqlx::query("UPDATE api_key SET last_used_at = ? WHERE hash = ?");
-                    note.bind(at.as_millis()).bind(hash).execute(connection).await.map(drop)
-                })
-            })
-            .await
+        let note = move |connection: &Connection| {
+            let noted = params![at.as_millis(), hash];
+            connection.execute("UPDATE api_key SET last_used_at = ? WHERE hash = ?", noted).map(drop)
+        };
+        self.writer.change("note the use of an API key", note).await
     }
 
     async fn put_key(&self, key: ApiKeyRecord) -> Result<(), LedgerError> {
         let AllowList { apps, robots, parties, tags } = key.grant.allow.clone();
         let allow = serde_json::to_string(&StoredAllow { apps, robots, parties, tags }).unwrap_or_default();
-        self.writer.change("keep an API key", move |connection| Box::pin(put(connection, key, allow))).await
+        self.writer.change("keep an API key", move |connection| put(connection, &key, &allow)).await
     }
 }
 
-async fn put(connection: &mut sqlx::SqliteConnection, key: ApiKeyRecord, allow: String) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR REPLACE INTO api_key (hash, prefix, caller, scopes, allow, created_at, expires_at, revoked_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        .bind(&key.hash)
-        .bind(&key.prefix)
-        .bind(key.grant.caller.as_str())
-        .bind(key.grant.scopes.to_string())
-        .bind(allow)
-        .bind(key.created_at.as_millis())
-        .bind(key.expires_at.map(Timestamp::as_millis))
-        .bind(key.revoked_at.map(Timestamp::as_millis))
-        .bind(key.last_used_at.map(Timestamp::as_millis))
-        .execute(connection)
-        .await
+fn put(connection: &Connection, key: &ApiKeyRecord, allow: &str) -> rusqlite::Result<()> {
+    let row = params![
+        key.hash,
+        key.prefix,
+        key.grant.caller.as_str(),
+        key.grant.scopes.to_string(),
+        allow,
+        key.created_at.as_millis(),
+        key.expires_at.map(Timestamp::as_millis),
+        key.revoked_at.map(Timestamp::as_millis),
+        key.last_used_at.map(Timestamp::as_millis),
+    ];
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO api_key (hash, prefix, caller, scopes, allow, created_at, expires_at, revoked_at, last_used_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
         .map(drop)
 }
 
-fn key(row: &SqliteRow) -> Result<ApiKeyRecord, sqlx::Error> {
+fn key(row: &Row<'_>) -> rusqlite::Result<ApiKeyRecord> {
     let allow: StoredAllow =
-        serde_json::from_str(row.try_get("allow")?).map_err(|_| rows::corrupt("an API key's allow-list"))?;
-    let scopes: &str = row.try_get("scopes")?;
+        serde_json::from_str(row.get_ref("allow")?.as_str()?).map_err(|_| rows::corrupt("an API key's allow-list"))?;
+    let scopes = row.get_ref("scopes")?.as_str()?;
     let grant = Grant {
-        caller: CallerId::new(row.try_get::<String, _>("caller")?),
+        caller: CallerId::new(row.get::<_, String>("caller")?),
         scopes: scopes.parse().map_err(|_| rows::corrupt("an API key's scopes"))?,
         allow: AllowList { apps: allow.apps, robots: allow.robots, parties: allow.parties, tags: allow.tags },
     };
     Ok(ApiKeyRecord {
-        prefix: row.try_get("prefix")?,
-        hash: row.try_get("hash")?,
+        prefix: row.get("prefix")?,
+        hash: row.get("hash")?,
         grant,
         created_at: rows::time(row, "created_at")?,
         expires_at: rows::maybe_time(row, "expires_at")?,

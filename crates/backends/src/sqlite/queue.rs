@@ -1,279 +1,303 @@
-//! The queue: claims under a fence, what is due and what is overdue, leases that end with their process.
+//! The queue: claims under a fence, in turns between callers; what is due; leases that end with their process.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{Content, Lane, Priority, Reason, RecipientState, Standing, Timestamp};
+use domain::{CallerId, Content, DeliveryId, Lane, Priority, Reason, RecipientState, Standing, Timestamp, turns};
 use pipeline::claim_order;
-use pipeline::ports::{Claim, Claimed, Lease, LedgerError, Queue, Settled, Settlement};
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use pipeline::ports::{Claim, Claimed, Claims, Lease, LedgerError, Queue, Settled, Settlement};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::admit::set_duplicate_checks;
+use super::commit_number;
+use super::memory::Memory;
+use super::rows::delivery_columns;
 use super::settle::refresh_messages;
-use super::writer::ledger_error;
+use super::writer::is_about_one;
 use super::{SqliteLedger, rows};
 
-const LEASED: i64 = RecipientState::Sending as i64;
+const LEASED: u8 = RecipientState::Sending as u8;
 
 /// Claims what is due on a lane. Reads first: a lane on which nothing is due costs no write.
-pub(super) async fn claim(connection: &mut SqliteConnection, claim: &Claim) -> Result<Vec<Claimed>, sqlx::Error> {
-    let mut ids = Vec::new();
+pub(super) fn claim(connection: &Connection, memory: &mut Memory, claim: &Claim) -> rusqlite::Result<Claims> {
+    let mut due = Due::default();
     for priority in claim_order(claim.lowest_first) {
-        if ids.len() < claim.limit {
-            ids.extend(due(connection, claim, priority, claim.limit - ids.len()).await?);
+        due.look(connection, claim, priority)?;
+    }
+    let mut claimed = Vec::with_capacity(due.ids.len());
+    let mut unreadable = Vec::new();
+    for id in &due.ids {
+        match take(connection, memory, claim, *id)? {
+            Some(readable) => claimed.push(readable),
+            None => unreadable.push(*id),
         }
     }
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let json = serde_json::to_string(&ids).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    sqlx::query("UPDATE delivery SET state = ?, fence = fence + 1, last_attempt_at = ? WHERE id IN (SELECT value FROM json_each(?))")
-        .bind(LEASED)
-        .bind(claim.now.as_millis())
-        .bind(&json)
-        .execute(&mut *connection)
-        .await?;
-    set_duplicate_checks(connection, &ids, claim.equal_since.as_millis()).await?;
-    let taken = sqlx::query(
-        "SELECT d.*, m.content AS content, m.options AS options FROM json_each(?) AS wanted
-         JOIN delivery AS d ON d.id = wanted.value
-         JOIN message AS m ON m.id = (
-             -- The message's id is the first a delivery range can hold.
-             SELECT id FROM message WHERE id <= d.id ORDER BY id DESC LIMIT 1)",
-    );
-    let rows = taken.bind(json).fetch_all(&mut *connection).await?;
-    let (mut readable, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
-    for row in &rows {
-        match claimed(row) {
-            Ok(claimed) => readable.push(claimed),
-            Err(_) => unreadable.push(row.try_get::<String, _>("id")?),
+    bury(connection, &unreadable, claim.now)?;
+    // Where there was room for all that is due, the next is known, too.
+    let next_due = if due.ids.len() < claim.limit { due.next } else { Some(claim.now) };
+    Ok(Claims { claimed, next_due: next_due.filter(|_| claim.limit > 0) })
+}
+
+/// What is due, and when the next is.
+#[derive(Default)]
+struct Due {
+    ids: Vec<DeliveryId>,
+    next: Option<Timestamp>,
+}
+
+impl Due {
+    /// Looks for what is due of one priority, in turns between the callers.
+    fn look(&mut self, connection: &Connection, claim: &Claim, priority: Priority) -> rusqlite::Result<()> {
+        let room = claim.limit - self.ids.len();
+        if room == 0 {
+            return Ok(());
         }
+        let mut callers = callers(connection, claim.lane.as_str(), priority)?;
+        if let Some(served) = &claim.served {
+            // Those after the one that was served last come first.
+            let turn = callers.partition_point(|caller| caller.as_str() <= served.as_str());
+            callers.rotate_left(turn);
+        }
+        let mut find = connection.prepare_cached(
+            "SELECT id, due_at FROM delivery WHERE state = 0 AND recall = 0 AND lane = ? AND priority = ? AND caller = ?
+             ORDER BY due_at LIMIT ?",
+        )?;
+        let mut waiting = Vec::with_capacity(callers.len());
+        for caller in &callers {
+            // One more than there is room for: it says when the next is due.
+            let asked = params![claim.lane.as_str(), priority.rank(), caller, rows::limit(room + 1)];
+            let mut found = find.query(asked)?;
+            let mut ids = Vec::new();
+            while let Some(row) = found.next()? {
+                let due_at = Timestamp::from_millis(row.get(1)?);
+                if due_at > claim.now {
+                    self.next = Some(self.next.map_or(due_at, |next| next.min(due_at)));
+                    break;
+                }
+                ids.push(DeliveryId::from_bytes(row.get(0)?));
+            }
+            waiting.push(ids);
+        }
+        self.ids.extend(turns(waiting, room));
+        Ok(())
     }
-    bury(connection, &unreadable, claim.now).await?;
-    Ok(readable)
+}
+
+/// Skips from caller to caller in the index, however many deliveries wait for each.
+fn callers(connection: &Connection, lane: &str, priority: Priority) -> rusqlite::Result<Vec<String>> {
+    let mut next = connection.prepare_cached(
+        "SELECT caller FROM delivery WHERE state = 0 AND recall = 0 AND lane = ? AND priority = ? AND caller > ?
+         ORDER BY caller LIMIT 1",
+    )?;
+    let mut callers: Vec<String> = Vec::new();
+    loop {
+        let after = callers.last().map_or("", String::as_str);
+        let Some(caller) = next.query_row(params![lane, priority.rank(), after], |row| row.get(0)).optional()? else {
+            return Ok(callers);
+        };
+        callers.push(caller);
+    }
+}
+
+/// Takes one delivery under a new fence; `None` if this binary cannot read it.
+fn take(
+    connection: &Connection,
+    memory: &mut Memory,
+    claim: &Claim,
+    id: DeliveryId,
+) -> rusqlite::Result<Option<Claimed>> {
+    let mut find = connection.prepare_cached(concat!(delivery_columns!(), "FROM delivery WHERE id = ?"))?;
+    let found = find.query_row([id.to_bytes()], |row| {
+        let delivery = rows::delivery(row)?;
+        Ok((delivery, standing(row)?, Taken::read(row)?))
+    });
+    let (delivery, mut standing, taken) = match found {
+        Ok(found) => found,
+        Err(error) if is_about_one(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if taken.duplicate_check.is_none() && claim.equal_since.is_some() {
+        standing.duplicate_check = !memory.requests.holds(&delivery);
+    }
+    let check = claim.equal_since.map(|_| standing.duplicate_check);
+    let fence = taken.fence + 1;
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET state = ?, fence = ?, last_attempt_at = ?, duplicate_check = ? WHERE id = ?",
+        )?
+        .execute(params![LEASED, fence, claim.now.as_millis(), check, id.to_bytes()])?;
+    if claim.equal_since.is_some() {
+        memory.requests.note(connection, &delivery, claim.now)?;
+    }
+    let mut find = connection.prepare_cached("SELECT content, options FROM message WHERE id = ?")?;
+    let (content, options) = find.query_row([id.message().to_bytes()], |row| {
+        Ok((
+            Content::from_stored(row.get_ref(0)?.as_str()?),
+            rows::options_from_stored(row.get_ref(1)?.as_str_or_null()?),
+        ))
+    })?;
+    let lease = Lease { delivery: id, fence, duplicate_check: standing.duplicate_check };
+    let Taken { caller, frozen, sole, .. } = taken;
+    Ok(Some(Claimed { delivery, caller, lease, standing, content, options, frozen, rendered: None, sole }))
+}
+
+/// What a claim reads of a delivery beside its value and standing.
+struct Taken {
+    caller: CallerId,
+    fence: i64,
+    duplicate_check: Option<bool>,
+    frozen: Option<Bytes>,
+    sole: bool,
+}
+
+impl Taken {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            caller: CallerId::new(row.get::<_, String>(12)?),
+            fence: row.get(13)?,
+            duplicate_check: row.get(11)?,
+            frozen: row.get::<_, Option<String>>(14)?.map(Bytes::from),
+            sole: row.get(15)?,
+        })
+    }
 }
 
 /// Settles as dead what this binary cannot read, so that it does not keep the others waiting.
-async fn bury(connection: &mut SqliteConnection, ids: &[String], now: Timestamp) -> Result<(), sqlx::Error> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let json = serde_json::to_string(ids).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+fn bury(connection: &Connection, ids: &[DeliveryId], now: Timestamp) -> rusqlite::Result<()> {
     let reason = Reason::new("unreadable", "what is stored of this delivery cannot be read by this version");
-    sqlx::query(
-        "UPDATE delivery SET state = ?, reason = ?, settled_at = ? WHERE id IN (SELECT value FROM json_each(?))",
-    )
-    .bind(RecipientState::Failed as i64)
-    .bind(rows::reason_to_stored(Some(&reason)))
-    .bind(now.as_millis())
-    .bind(json)
-    .execute(&mut *connection)
-    .await?;
-    refresh_messages(connection, ids).await
+    for id in ids {
+        connection.prepare_cached("UPDATE delivery SET state = ?, reason = ?, settled_at = ? WHERE id = ?")?.execute(
+            params![
+                RecipientState::Failed as u8,
+                rows::reason_to_stored(Some(&reason)),
+                now.as_millis(),
+                id.to_bytes()
+            ],
+        )?;
+    }
+    refresh_messages(connection, ids)
 }
 
-async fn due(
-    connection: &mut SqliteConnection,
-    claim: &Claim,
-    priority: Priority,
-    limit: usize,
-) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT id FROM delivery WHERE state = 0 AND lane = ? AND priority = ? AND due_at <= ? AND recall = 0 ORDER BY due_at LIMIT ?",
-    )
-    .bind(claim.lane.as_str())
-    .bind(priority.rank())
-    .bind(claim.now.as_millis())
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-    .fetch_all(connection)
-    .await
-}
-
-fn claimed(row: &SqliteRow) -> Result<Claimed, sqlx::Error> {
-    let delivery = rows::delivery(row)?;
-    let standing = standing(row)?;
-    let lease =
-        Lease { delivery: delivery.id, fence: row.try_get("fence")?, duplicate_check: standing.duplicate_check };
-    Ok(Claimed {
-        lease,
-        standing,
-        content: Content::from_stored(row.try_get("content")?),
-        options: rows::options_from_stored(row.try_get("options")?),
-        frozen: row.try_get::<Option<String>, _>("body")?.map(Bytes::from),
-        sole: row.try_get::<i64, _>("sole")? != 0,
-        delivery,
-    })
-}
-
-pub(super) fn standing(row: &SqliteRow) -> Result<Standing, sqlx::Error> {
+pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
     Ok(Standing {
-        attempts: row.try_get("attempts")?,
-        tries: row.try_get("tries")?,
-        uncertain_since: rows::maybe_time(row, "uncertain_since")?,
-        duplicate_check: row.try_get::<Option<i64>, _>("duplicate_check")?.is_some_and(|check| check != 0),
+        attempts: row.get(8)?,
+        tries: row.get(9)?,
+        uncertain_since: rows::maybe_time(row, 10)?,
+        duplicate_check: row.get::<_, Option<bool>>(11)?.unwrap_or(false),
     })
 }
 
 /// Ends every lease: nobody holds them any more. The calls may have been made, so each is recorded as an attempt
 /// without an answer, which also counts against the lane's quota from now on.
-pub(super) async fn void_leases(connection: &mut SqliteConnection, now: Timestamp) -> Result<usize, sqlx::Error> {
-    let leased =
-        sqlx::query("SELECT id, lane, attempts, last_attempt_at, uncertain_since FROM delivery WHERE state = 1");
-    let leased = leased.fetch_all(&mut *connection).await?;
-    let interrupted = Reason::new("interrupted", "the gateway ended before the answer came");
-    for row in &leased {
-        let id = rows::delivery_id(row.try_get("id")?)?;
-        let number = row.try_get::<u16, _>("attempts")?.saturating_add(1);
-        let flags = if row.try_get::<Option<i64>, _>("uncertain_since")?.is_some() { rows::REDELIVERY } else { 0 };
-        sqlx::query("INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane) VALUES (?, ?, ?, 'uncertain', ?, ?, ?)")
-            .bind(id.attempt(number).base32())
-            .bind(row.try_get::<Option<i64>, _>("last_attempt_at")?.unwrap_or(now.as_millis()))
-            .bind(now.as_millis())
-            .bind(rows::reason_to_stored(Some(&interrupted)))
-            .bind(flags)
-            .bind(row.try_get::<String, _>("lane")?)
-            .execute(&mut *connection)
-            .await?;
+pub(super) fn void_leases(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+    let mut find = connection.prepare(
+        "SELECT id, lane, attempts, last_attempt_at, uncertain_since IS NOT NULL FROM delivery WHERE state = 1",
+    )?;
+    let leased = find.query_map([], |row| {
+        let (id, attempts) = (DeliveryId::from_bytes(row.get(0)?), row.get::<_, u16>(2)?);
+        Ok((id, row.get::<_, String>(1)?, attempts, row.get::<_, Option<i64>>(3)?, row.get::<_, bool>(4)?))
+    })?;
+    let leased = leased.collect::<rusqlite::Result<Vec<_>>>()?;
+    if leased.is_empty() {
+        return Ok(0);
     }
-    sqlx::query(
+    let reason = rows::reason_to_stored(Some(&Reason::new("interrupted", "the gateway ended before the answer came")));
+    let mut insert = connection.prepare(
+        "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane) VALUES (?, ?, ?, 'uncertain', ?, ?, ?)",
+    )?;
+    for (id, lane, attempts, started_at, redelivery) in &leased {
+        let flags = if *redelivery { rows::REDELIVERY } else { 0 };
+        let attempt = id.attempt(attempts.saturating_add(1)).to_bytes();
+        let started_at = started_at.unwrap_or(now.as_millis());
+        insert.execute(params![attempt, started_at, now.as_millis(), reason, flags, lane])?;
+    }
+    connection.execute(
         "UPDATE delivery SET state = 0, attempts = attempts + 1, uncertain_since = COALESCE(uncertain_since, last_attempt_at)
          WHERE state = 1",
-    )
-    .execute(connection)
-    .await?;
+        [],
+    )?;
     Ok(leased.len())
+}
+
+/// Brings back what waits beyond a clock that was put back since the last commit: what was due in a minute is due in a
+/// minute. What its sender set a time for stays where it is.
+pub(super) fn pull_back(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    let last = commit_number::last_at(connection)?;
+    if last <= now {
+        return Ok(());
+    }
+    let ahead = i64::try_from(last.since(now).as_millis()).unwrap_or(i64::MAX);
+    tracing::warn!(
+        seconds = ahead / 1000,
+        "The machine's clock was put back since the last commit: retries are moved with it"
+    );
+    connection
+        .execute(
+            // What was tried before waits for its next try, not for a time of its sender's.
+            "UPDATE delivery SET due_at = due_at - ?1, give_up_at = give_up_at - ?1
+             WHERE state = 0 AND attempts > 0 AND due_at > ?2",
+            params![ahead, now.as_millis()],
+        )
+        .map(drop)
+}
+
+/// When the first waiting delivery of a lane is due.
+fn first_due(connection: &Connection, lane: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let mut find = connection.prepare_cached(
+        "SELECT MIN(due_at) FROM delivery WHERE state = 0 AND recall = 0 AND lane = ? AND priority = ? AND caller = ?",
+    )?;
+    let mut first: Option<i64> = None;
+    for priority in Priority::ALL {
+        for caller in callers(connection, lane, priority)? {
+            let due_at: Option<i64> = find.query_row(params![lane, priority.rank(), caller], |row| row.get(0))?;
+            first = first.into_iter().chain(due_at).min();
+        }
+    }
+    Ok(first.map(Timestamp::from_millis))
+}
+
+/// Skips from lane to lane in the index, however many deliveries wait on each.
+fn waiting_lanes(connection: &Connection) -> rusqlite::Result<Vec<(Lane, Timestamp)>> {
+    let mut next = connection.prepare_cached(
+        "SELECT lane FROM delivery WHERE state = 0 AND recall = 0 AND lane > ? ORDER BY lane LIMIT 1",
+    )?;
+    let mut lanes = Vec::new();
+    let mut after = String::new();
+    while let Some(lane) = next.query_row([&after], |row| row.get::<_, String>(0)).optional()? {
+        if let Some(due_at) = first_due(connection, &lane)? {
+            lanes.push((Lane::from_stored(&lane), due_at));
+        }
+        after = lane;
+    }
+    Ok(lanes)
 }
 
 #[async_trait]
 impl Queue for SqliteLedger {
-    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, LedgerError> {
+    async fn claim(&self, claim: Claim) -> Result<Claims, LedgerError> {
         self.writer.claim(claim).await
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, LedgerError> {
+    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Settled, LedgerError> {
         self.writer.settle(settlement).await
     }
 
     async fn release(&self, now: Timestamp) -> Result<usize, LedgerError> {
-        self.writer.change("give leases back", move |connection| Box::pin(void_leases(connection, now))).await
+        self.writer.change("give leases back", move |connection| void_leases(connection, now)).await
     }
 
     async fn waiting_lanes(&self) -> Result<Vec<(Lane, Timestamp)>, LedgerError> {
-        // Skips from lane to lane in the index, however many deliveries wait on each.
-        let found = sqlx::query(
-            "WITH RECURSIVE waiting (lane) AS (
-                 SELECT MIN(lane) FROM delivery WHERE state = 0
-                 UNION ALL
-                 SELECT (SELECT MIN(lane) FROM delivery WHERE state = 0 AND lane > waiting.lane) FROM waiting WHERE waiting.lane IS NOT NULL)
-             SELECT lane, (SELECT MIN(first) FROM (
-                 SELECT MIN(due_at) AS first FROM delivery WHERE state = 0 AND delivery.lane = waiting.lane AND priority = 0
-                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND delivery.lane = waiting.lane AND priority = 1
-                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND delivery.lane = waiting.lane AND priority = 2))
-             FROM waiting WHERE lane IS NOT NULL",
-        );
-        let found = found.fetch_all(&self.readers).await.map_err(|e| failed("find waiting lanes", e))?;
-        let lane = |row: &SqliteRow| Ok((Lane::from_stored(row.try_get(0)?), Timestamp::from_millis(row.try_get(1)?)));
-        found.iter().map(lane).collect::<Result<_, sqlx::Error>>().map_err(|e| failed("find waiting lanes", e))
-    }
-
-    async fn next_due(&self, lane: &Lane) -> Result<Option<Timestamp>, LedgerError> {
-        let found: Option<i64> = sqlx::query_scalar(
-            "SELECT MIN(first) FROM (
-                 SELECT MIN(due_at) AS first FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND priority = 0
-                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND priority = 1
-                 UNION ALL SELECT MIN(due_at) FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND priority = 2)",
-        )
-        .bind(lane.as_str())
-        .fetch_one(&self.readers)
-        .await
-        .map_err(|e| failed("find what is due next", e))?;
-        Ok(found.map(Timestamp::from_millis))
+        self.readers.read("find waiting lanes", |connection| waiting_lanes(connection)).await
     }
 
     async fn recent_calls(&self, lane: &Lane, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError> {
-        let found: Vec<i64> =
-            sqlx::query_scalar("SELECT ended_at FROM attempt WHERE lane = ? AND ended_at >= ? ORDER BY ended_at")
-                .bind(lane.as_str())
-                .bind(since.as_millis())
-                .fetch_all(&self.readers)
-                .await
-                .map_err(|e| failed("read recent calls", e))?;
-        Ok(found.into_iter().map(Timestamp::from_millis).collect())
+        let lane = lane.clone();
+        let find = move |connection: &mut Connection| {
+            let mut find = connection
+                .prepare_cached("SELECT ended_at FROM attempt WHERE lane = ? AND ended_at >= ? ORDER BY ended_at")?;
+            let ends = find.query_map(params![lane.as_str(), since.as_millis()], |row| row.get(0))?;
+            ends.map(|end| Ok(Timestamp::from_millis(end?))).collect()
+        };
+        self.readers.read("read recent calls", find).await
     }
-
-    async fn settle_overdue(&self, now: Timestamp, limit: usize) -> Result<usize, LedgerError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.writer
-            .change("settle what is overdue", move |connection| Box::pin(settle_overdue(connection, now, limit)))
-            .await
-    }
-
-    async fn forget_expired_keys(
-        &self,
-        idempotency_before: Timestamp,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<usize, LedgerError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.writer
-            .change("forget expired keys", move |connection| {
-                Box::pin(forget_keys(connection, idempotency_before, now, limit))
-            })
-            .await
-    }
-}
-
-async fn forget_keys(
-    connection: &mut SqliteConnection,
-    idempotency_before: Timestamp,
-    now: Timestamp,
-    limit: i64,
-) -> Result<usize, sqlx::Error> {
-    let keys = sqlx::query("DELETE FROM idempotency WHERE (caller, key) IN (SELECT caller, key FROM idempotency WHERE accepted_at < ? LIMIT ?)")
-        .bind(idempotency_before.as_millis())
-        .bind(limit)
-        .execute(&mut *connection)
-        .await?;
-    let repeats = sqlx::query(
-        "DELETE FROM dedupe WHERE (caller, key) IN (SELECT caller, key FROM dedupe WHERE until <= ? LIMIT ?)",
-    )
-    .bind(now.as_millis())
-    .bind(limit)
-    .execute(connection)
-    .await?;
-    Ok(usize::try_from(keys.rows_affected() + repeats.rows_affected()).unwrap_or(usize::MAX))
-}
-
-/// Settles what expired while it waited, and what was in flight when it was wanted back and then waited again.
-async fn settle_overdue(connection: &mut SqliteConnection, now: Timestamp, limit: i64) -> Result<usize, sqlx::Error> {
-    let reason = Reason::new("expired", "its time passed before it could be sent");
-    let mut settled: Vec<String> = sqlx::query_scalar(
-        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, reason = ?3, settled_at = ?4
-         WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND expires_at IS NOT NULL AND expires_at <= ?4 LIMIT ?5)
-         RETURNING id",
-    )
-    .bind(RecipientState::Expired as i64)
-    .bind(RecipientState::Uncertain as i64)
-    .bind(rows::reason_to_stored(Some(&reason)))
-    .bind(now.as_millis())
-    .bind(limit)
-    .fetch_all(&mut *connection)
-    .await?;
-    let withdrawn: Vec<String> = sqlx::query_scalar(
-        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, recall = 0, settled_at = ?3
-         WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND recall = 1 LIMIT ?4) RETURNING id",
-    )
-    .bind(RecipientState::Recalled as i64)
-    .bind(RecipientState::Uncertain as i64)
-    .bind(now.as_millis())
-    .bind(limit)
-    .fetch_all(&mut *connection)
-    .await?;
-    settled.extend(withdrawn);
-    refresh_messages(connection, &settled).await?;
-    Ok(settled.len())
-}
-
-pub(super) fn failed(operation: &'static str, error: sqlx::Error) -> LedgerError {
-    ledger_error(operation, &std::sync::Arc::new(error))
 }

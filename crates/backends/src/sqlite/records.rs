@@ -3,339 +3,357 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use domain::{CallerId, DeliveryId, MessageId, MessageState, Reason, Recipient, RecipientState, Timestamp};
+use domain::{
+    CallerId, DeliveryId, MessageId, MessageState, Reason, Recipient, RecipientSet, RecipientState, Timestamp,
+};
 use pipeline::ports::{
     CancelAnswer, DeliveryRecord, LedgerError, MessageFilter, MessageRecord, MessageSummary, PendingRecall, Records,
     RetryAnswer,
 };
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::Value};
 
-use super::queue::{failed, standing};
-use super::settle::{derived_state, refresh_messages, write_states};
+use super::queue::standing;
+use super::rows::delivery_columns;
+use super::search::{self, Condition};
+use super::settle::{derived_state, refresh_messages, write_state};
 use super::{SqliteLedger, rows};
 
+/// Before and after any id.
+const LEAST: [u8; 16] = [0; 16];
+const GREATEST: [u8; 16] = [u8::MAX; 16];
+
 /// Whether a message exists, and is this caller's.
-async fn owned(connection: &mut SqliteConnection, id: MessageId, caller: Option<&str>) -> Result<bool, sqlx::Error> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM message WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)")
-        .bind(id.base32())
-        .bind(caller)
-        .fetch_optional(connection)
-        .await?;
-    Ok(found.is_some())
+fn owned(connection: &Connection, id: MessageId, caller: Option<&str>) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM message WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)")?
+        .exists(params![id.to_bytes(), caller])
 }
 
-async fn read(
-    connection: &mut SqliteConnection,
-    id: MessageId,
-    caller: Option<&str>,
-) -> Result<Option<MessageRecord>, sqlx::Error> {
-    let found = sqlx::query("SELECT * FROM message WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)")
-        .bind(id.base32())
-        .bind(caller)
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(row) = found else { return Ok(None) };
-    let message = rows::message(&row)?;
-    let stored = rows::message_state(row.try_get("state")?)?;
-    let (first, last) = id.delivery_range();
-    let mut deliveries: BTreeMap<DeliveryId, DeliveryRecord> = BTreeMap::new();
-    let found = sqlx::query("SELECT * FROM delivery WHERE id BETWEEN ? AND ? ORDER BY id");
-    for row in found.bind(first.base32()).bind(last.base32()).fetch_all(&mut *connection).await? {
-        let record = delivery_record(&row)?;
-        deliveries.insert(record.delivery.id, record);
-    }
-    let found = sqlx::query("SELECT * FROM recipient WHERE delivery_id BETWEEN ? AND ?");
-    for row in found.bind(first.base32()).bind(last.base32()).fetch_all(&mut *connection).await? {
-        let recipient: Recipient =
-            row.try_get::<&str, _>("recipient")?.parse().map_err(|_| rows::corrupt("a recipient"))?;
-        let exception = (
-            recipient,
-            rows::recipient_state(row.try_get("state")?)?,
-            rows::reason_from_stored(row.try_get("reason")?),
-        );
-        if let Some(record) = deliveries.get_mut(&rows::delivery_id(row.try_get("delivery_id")?)?) {
-            record.exceptions.push(exception);
-        }
-    }
-    let (first, last) = id.attempt_range();
-    let found = sqlx::query("SELECT * FROM attempt WHERE id BETWEEN ? AND ? ORDER BY id");
-    for row in found.bind(first.base32()).bind(last.base32()).fetch_all(connection).await? {
-        let (id, attempt) = rows::attempt(&row)?;
-        if let Some(record) = deliveries.get_mut(&id.delivery()) {
-            record.attempts.push(attempt);
-        }
-    }
-    let deliveries: Vec<DeliveryRecord> = deliveries.into_values().collect();
+fn read(connection: &Connection, id: MessageId, caller: Option<&str>) -> rusqlite::Result<Option<MessageRecord>> {
+    let mut find = connection.prepare_cached("SELECT * FROM message WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)")?;
+    let found = find.query_row(params![id.to_bytes(), caller], |row| {
+        Ok((rows::message(row)?, rows::message_state(row.get("state")?)?))
+    });
+    let Some((message, stored)) = found.optional()? else { return Ok(None) };
+    let deliveries = deliveries_of(connection, id)?;
     let tried = deliveries.iter().any(|d| d.standing.attempts > 0 || d.state != RecipientState::Waiting);
     let state = if stored == MessageState::Accepted && tried { MessageState::Sending } else { stored };
     Ok(Some(MessageRecord { message, state, deliveries }))
 }
 
-fn delivery_record(row: &SqliteRow) -> Result<DeliveryRecord, sqlx::Error> {
+fn deliveries_of(connection: &Connection, id: MessageId) -> rusqlite::Result<Vec<DeliveryRecord>> {
+    let (first, last) = id.delivery_range();
+    let range = [first.to_bytes(), last.to_bytes()];
+    let mut find = connection
+        .prepare_cached(concat!(delivery_columns!(), "FROM delivery WHERE id BETWEEN ? AND ? ORDER BY id"))?;
+    let mut deliveries: BTreeMap<DeliveryId, DeliveryRecord> = BTreeMap::new();
+    for found in find.query_map(range, delivery_record)? {
+        let record = found?;
+        deliveries.insert(record.delivery.id, record);
+    }
+    let mut find = connection.prepare_cached("SELECT * FROM recipient WHERE delivery_id BETWEEN ? AND ?")?;
+    let exceptions = find.query_map(range, |row| Ok((rows::delivery_id(row, "delivery_id")?, exception(row)?)))?;
+    for found in exceptions {
+        let (id, exception) = found?;
+        if let Some(record) = deliveries.get_mut(&id) {
+            record.exceptions.push(exception);
+        }
+    }
+    let (first, last) = id.attempt_range();
+    let mut find = connection.prepare_cached("SELECT * FROM attempt WHERE id BETWEEN ? AND ? ORDER BY id")?;
+    for found in find.query_map([first.to_bytes(), last.to_bytes()], rows::attempt)? {
+        let (id, attempt) = found?;
+        if let Some(record) = deliveries.get_mut(&id.delivery()) {
+            // The first of them is there in place of the one that was only implied.
+            record.attempts.retain(|known| known.number != attempt.number);
+            record.attempts.push(attempt);
+        }
+    }
+    Ok(deliveries.into_values().collect())
+}
+
+fn exception(row: &Row<'_>) -> rusqlite::Result<(Recipient, RecipientState, Option<Reason>)> {
+    let recipient = row.get_ref("recipient")?.as_str()?.parse().map_err(|_| rows::corrupt("a recipient"))?;
+    let reason = rows::reason_from_stored(row.get_ref("reason")?.as_str_or_null()?);
+    Ok((recipient, rows::recipient_state(row.get("state")?)?, reason))
+}
+
+fn delivery_record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
+    let standing = standing(row)?;
+    let settled_at = rows::maybe_time(row, 21)?;
+    let attempts = match (standing.attempts, rows::maybe_time(row, 17)?, settled_at) {
+        (1, Some(started_at), Some(ended_at)) => vec![rows::implied_attempt(started_at, ended_at)],
+        _ => Vec::new(),
+    };
     Ok(DeliveryRecord {
         delivery: rows::delivery(row)?,
-        state: rows::recipient_state(row.try_get("state")?)?,
-        standing: standing(row)?,
-        handle: row.try_get("handle")?,
-        unconfirmed: row.try_get::<i64, _>("unconfirmed")? != 0,
-        reason: rows::reason_from_stored(row.try_get("reason")?),
-        settled_at: rows::maybe_time(row, "settled_at")?,
+        state: rows::recipient_state(row.get(16)?)?,
+        standing,
+        handle: row.get(18)?,
+        unconfirmed: row.get(19)?,
+        reason: rows::reason_from_stored(row.get_ref(20)?.as_str_or_null()?),
+        settled_at,
         exceptions: Vec::new(),
-        attempts: Vec::new(),
+        attempts,
     })
 }
 
 /// Whether a delivery of the message `m` was tried, or is being tried.
 const TRIED: &str = "EXISTS (SELECT 1 FROM delivery WHERE delivery.id > m.id
-    AND delivery.id < COALESCE((SELECT MIN(id) FROM message WHERE id > m.id), 'Z')
+    AND delivery.id < COALESCE((SELECT MIN(id) FROM message WHERE id > m.id), x'ffffffffffffffffffffffffffffffff')
     AND (delivery.attempts > 0 OR delivery.state <> 0))";
 
-async fn list(connection: &mut SqliteConnection, filter: &MessageFilter) -> Result<Vec<MessageSummary>, sqlx::Error> {
-    let mut query = sqlx::QueryBuilder::new("SELECT m.*, ");
-    query.push(TRIED).push(" AS tried FROM message AS m WHERE 1");
-    if let Some(caller) = &filter.caller {
-        query.push(" AND m.caller = ").push_bind(caller.as_str().to_owned());
+fn list(connection: &Connection, filter: &MessageFilter) -> rusqlite::Result<Vec<MessageSummary>> {
+    if filter.recipient.is_none() && filter.tag.is_none() {
+        return page(connection, filter, Vec::new(), filter.limit);
     }
-    if let Some(state) = filter.state {
-        let stored = if state == MessageState::Sending { MessageState::Accepted } else { state };
-        query.push(" AND m.state = ").push_bind(i64::from(stored as u8));
-        match state {
-            MessageState::Accepted => _ = query.push(" AND NOT ").push(TRIED),
-            MessageState::Sending => _ = query.push(" AND ").push(TRIED),
-            _ => {}
-        }
+    // The newest are looked through, the others are found by their terms.
+    let until = Value::from(search::indexed_until(connection)?.to_bytes().to_vec());
+    let newer = search::unwritten(filter).into_iter().chain([("m.id > ?".to_owned(), until.clone())]);
+    let mut found = page(connection, filter, newer.collect(), filter.limit)?;
+    if found.len() < filter.limit {
+        let older = search::written(filter).into_iter().chain([("m.id <= ?".to_owned(), until)]);
+        found.extend(page(connection, filter, older.collect(), filter.limit - found.len())?);
     }
-    let terms = [filter.recipient.as_ref().map(ToString::to_string), filter.tag.as_ref().map(|tag| format!("#{tag}"))];
-    for term in terms.into_iter().flatten() {
-        query.push(" AND m.id IN (SELECT message_id FROM term WHERE term = ").push_bind(term).push(")");
-    }
-    if let Some(since) = filter.since {
-        query.push(" AND m.accepted_at >= ").push_bind(since.as_millis());
-    }
-    if let Some(before) = filter.before {
-        query.push(" AND m.id < ").push_bind(before.base32());
-    }
-    query.push(" ORDER BY m.id DESC LIMIT ").push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
-    let found = query.build().fetch_all(connection).await?;
-    let summary = |row: &SqliteRow| {
-        let stored = rows::message_state(row.try_get("state")?)?;
-        let tried = row.try_get::<i64, _>("tried")? != 0;
-        let state = if stored == MessageState::Accepted && tried { MessageState::Sending } else { stored };
-        Ok(MessageSummary { message: rows::message(row)?, state })
-    };
-    found.iter().map(summary).collect()
+    Ok(found)
 }
 
-async fn cancel(
-    connection: &mut SqliteConnection,
+fn page(
+    connection: &Connection,
+    filter: &MessageFilter,
+    mut conditions: Vec<Condition>,
+    limit: usize,
+) -> rusqlite::Result<Vec<MessageSummary>> {
+    let mut and = |condition: &str, value: Value| conditions.push((condition.to_owned(), value));
+    if let Some(caller) = &filter.caller {
+        and("m.caller = ?", caller.as_str().to_owned().into());
+    }
+    match filter.state {
+        // The bound value keeps the index of open messages in reach: its condition must be seen.
+        Some(MessageState::Accepted) => and(&format!("m.state < 2 AND m.state = ? AND NOT {TRIED}"), 0.into()),
+        Some(MessageState::Sending) => and(&format!("m.state < 2 AND m.state = ? AND {TRIED}"), 0.into()),
+        Some(MessageState::Delivered) => and("m.state = ?", (MessageState::Delivered as i64).into()),
+        Some(troubled) => and("m.state > 2 AND m.state = ?", (troubled as i64).into()),
+        None => {}
+    }
+    if let Some(since) = filter.since {
+        and("m.accepted_at >= ?", since.as_millis().into());
+        and("m.id >= ?", MessageId::first_at(since).to_bytes().to_vec().into());
+    }
+    if let Some(before) = filter.before {
+        and("m.id < ?", before.to_bytes().to_vec().into());
+    }
+    let mut sql = format!("SELECT m.*, {TRIED} AS tried FROM message AS m WHERE 1");
+    let mut bound = Vec::with_capacity(conditions.len() + 1);
+    for (condition, value) in conditions {
+        sql.push_str(" AND ");
+        sql.push_str(&condition);
+        bound.push(value);
+    }
+    sql.push_str(" ORDER BY m.id DESC LIMIT ?");
+    bound.push(rows::limit(limit).into());
+    let mut find = connection.prepare_cached(&sql)?;
+    let found = find.query_map(params_from_iter(bound), |row| {
+        let stored = rows::message_state(row.get("state")?)?;
+        let state = if stored == MessageState::Accepted && row.get("tried")? { MessageState::Sending } else { stored };
+        Ok(MessageSummary { message: rows::message(row)?, state })
+    })?;
+    found.collect()
+}
+
+fn cancel(
+    connection: &Connection,
     id: MessageId,
     caller: Option<&str>,
     now: Timestamp,
-) -> Result<CancelAnswer, sqlx::Error> {
-    if !owned(connection, id, caller).await? {
+) -> rusqlite::Result<CancelAnswer> {
+    if !owned(connection, id, caller)? {
         return Ok(CancelAnswer::Unknown);
     }
-    let changed = withdraw_waiting(connection, id, RecipientState::Cancelled, now).await?;
+    let changed = withdraw_waiting(connection, id, RecipientState::Cancelled, now)?;
     if changed > 0 {
         return Ok(CancelAnswer::Cancelled(changed));
     }
-    let record = read(connection, id, caller).await?;
-    Ok(record.map_or(CancelAnswer::Unknown, |record| CancelAnswer::TooLate(record.state)))
+    Ok(read(connection, id, caller)?.map_or(CancelAnswer::Unknown, |record| CancelAnswer::TooLate(record.state)))
 }
 
 /// Settles what waits and may not have been sent; what may have been sent is left to be tried again.
-async fn withdraw_waiting(
-    connection: &mut SqliteConnection,
+fn withdraw_waiting(
+    connection: &Connection,
     id: MessageId,
     state: RecipientState,
     now: Timestamp,
-) -> Result<usize, sqlx::Error> {
+) -> rusqlite::Result<usize> {
     let (first, last) = id.delivery_range();
-    let changed: Vec<String> = sqlx::query_scalar(
+    let mut withdraw = connection.prepare_cached(
         "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, settled_at = ?3
          WHERE id BETWEEN ?4 AND ?5 AND state = 0 RETURNING id",
-    )
-    .bind(state as i64)
-    .bind(RecipientState::Uncertain as i64)
-    .bind(now.as_millis())
-    .bind(first.base32())
-    .bind(last.base32())
-    .fetch_all(&mut *connection)
-    .await?;
-    if !changed.is_empty() {
-        refresh_messages(connection, &changed).await?;
-    }
+    )?;
+    let changed = withdraw.query_map(
+        params![state as u8, RecipientState::Uncertain as u8, now.as_millis(), first.to_bytes(), last.to_bytes()],
+        |row| rows::delivery_id(row, "id"),
+    )?;
+    let changed = changed.collect::<rusqlite::Result<Vec<_>>>()?;
+    refresh_messages(connection, &changed)?;
     Ok(changed.len())
 }
 
-async fn retry(
-    connection: &mut SqliteConnection,
+fn retry(
+    connection: &Connection,
     id: MessageId,
     caller: Option<&str>,
     now: Timestamp,
     give_up_at: Timestamp,
-) -> Result<RetryAnswer, sqlx::Error> {
-    let Some(record) = read(connection, id, caller).await? else { return Ok(RetryAnswer::Unknown) };
+) -> rusqlite::Result<RetryAnswer> {
+    let Some(record) = read(connection, id, caller)? else { return Ok(RetryAnswer::Unknown) };
     let mut lanes = Vec::new();
     for delivery in &record.deliveries {
         if matches!(delivery.state, RecipientState::Failed | RecipientState::Uncertain) {
-            requeue(connection, delivery.delivery.id, now, give_up_at).await?;
+            requeue(connection, delivery.delivery.id, now, give_up_at)?;
             lanes.push(delivery.delivery.lane.clone());
         } else if delivery.state == RecipientState::Delivered && !delivery.exceptions.is_empty() {
-            split_off_refused(connection, &record, delivery, now, give_up_at).await?;
+            split_off_refused(connection, &record, delivery, now, give_up_at)?;
             lanes.push(delivery.delivery.lane.clone());
         }
     }
     if lanes.is_empty() {
         return Ok(RetryAnswer::NothingFailed(record.state));
     }
-    let state = derived_state(connection, id).await?;
-    write_states(connection, &[(id, state)]).await?;
+    write_state(connection, id, derived_state(connection, id)?)?;
     Ok(RetryAnswer::Requeued(lanes))
 }
 
-async fn requeue(
-    connection: &mut SqliteConnection,
-    id: DeliveryId,
-    now: Timestamp,
-    give_up_at: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        // What may have been taken under the duplicate check stays under it: a repeat inside the interval is swallowed,
-        // and what it answers is unconfirmed.
-        "UPDATE delivery SET state = 0, due_at = ?1, give_up_at = ?2, tries = 0, recall = 0,
-             uncertain_since = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN last_attempt_at END,
-             duplicate_check = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN 1 END,
-             body = NULL, handle = NULL, unconfirmed = 0, reason = NULL, settled_at = NULL WHERE id = ?3",
-    )
-    .bind(now.as_millis())
-    .bind(give_up_at.as_millis())
-    .bind(id.base32())
-    .bind(RecipientState::Uncertain as i64)
-    .execute(connection)
-    .await?;
-    Ok(())
+fn requeue(connection: &Connection, id: DeliveryId, now: Timestamp, give_up_at: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            // What may have been taken under the duplicate check stays under it: a repeat inside the interval is
+            // swallowed, and what it answers is unconfirmed.
+            "UPDATE delivery SET state = 0, due_at = ?1, give_up_at = ?2, tries = 0, recall = 0,
+                 uncertain_since = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN last_attempt_at END,
+                 duplicate_check = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN 1 END,
+                 body = NULL, handle = NULL, unconfirmed = 0, reason = NULL, settled_at = NULL WHERE id = ?3",
+            params![now.as_millis(), give_up_at.as_millis(), id.to_bytes(), RecipientState::Uncertain as u8],
+        )
+        .map(drop)
 }
 
 /// Moves the refused recipients of a delivered delivery to a delivery of their own: the others have the message.
-async fn split_off_refused(
-    connection: &mut SqliteConnection,
+fn split_off_refused(
+    connection: &Connection,
     record: &MessageRecord,
     from: &DeliveryRecord,
     now: Timestamp,
     give_up_at: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> rusqlite::Result<()> {
     let refused: Vec<&Recipient> = from.exceptions.iter().map(|(recipient, ..)| recipient).collect();
     let (again, reached): (Vec<_>, Vec<_>) =
         from.delivery.recipients.iter().cloned().partition(|recipient| refused.contains(&recipient));
-    let (again, reached) = (domain::RecipientSet::new(again), domain::RecipientSet::new(reached));
+    let (again, reached) = (RecipientSet::new(again), RecipientSet::new(reached));
     let id = record.message.id;
     let (first, last) = id.delivery_range();
-    let newest: String = sqlx::query_scalar("SELECT MAX(id) FROM delivery WHERE id BETWEEN ? AND ?")
-        .bind(first.base32())
-        .bind(last.base32())
-        .fetch_one(&mut *connection)
-        .await?;
-    let position =
-        rows::delivery_id(&newest)?.position().checked_add(1).ok_or_else(|| rows::corrupt("too many deliveries"))?;
-    sqlx::query(
-        "INSERT INTO delivery (id, lane, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash)
-         SELECT ?1, lane, ?2, 0, priority, ?3, expires_at, ?4, 0, random() FROM delivery WHERE id = ?5",
-    )
-    .bind(id.delivery(position).base32())
-    .bind(again.to_stored())
-    .bind(now.as_millis())
-    .bind(give_up_at.as_millis())
-    .bind(from.delivery.id.base32())
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("UPDATE delivery SET recipients = ? WHERE id = ?")
-        .bind(reached.to_stored())
-        .bind(from.delivery.id.base32())
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("UPDATE delivery SET sole = 0 WHERE id BETWEEN ? AND ?")
-        .bind(first.base32())
-        .bind(last.base32())
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("DELETE FROM recipient WHERE delivery_id = ?")
-        .bind(from.delivery.id.base32())
-        .execute(connection)
-        .await?;
-    Ok(())
+    let range = [first.to_bytes(), last.to_bytes()];
+    let newest = connection.query_row("SELECT MAX(id) AS id FROM delivery WHERE id BETWEEN ? AND ?", range, |row| {
+        rows::delivery_id(row, "id")
+    })?;
+    let position = newest.position().checked_add(1).ok_or_else(|| rows::corrupt("too many deliveries"))?;
+    let from_id = from.delivery.id.to_bytes();
+    connection.execute(
+        "INSERT INTO delivery (id, lane, caller, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash,
+             fence, attempts, tries, unconfirmed, recall)
+         SELECT ?1, lane, caller, ?2, 0, priority, ?3, expires_at, ?4, 0, random(), 0, 0, 0, 0, 0 FROM delivery WHERE id = ?5",
+        params![
+            id.delivery(position).to_bytes(),
+            again.to_stored(),
+            now.as_millis(),
+            give_up_at.as_millis(),
+            from_id
+        ],
+    )?;
+    connection.execute("UPDATE delivery SET recipients = ? WHERE id = ?", params![reached.to_stored(), from_id])?;
+    connection.execute("UPDATE delivery SET sole = 0 WHERE id BETWEEN ? AND ?", range)?;
+    connection.execute("DELETE FROM recipient WHERE delivery_id = ?", [from_id]).map(drop)
 }
 
-async fn want_recall(
-    connection: &mut SqliteConnection,
-    id: MessageId,
-    caller: Option<&str>,
-    now: Timestamp,
-) -> Result<bool, sqlx::Error> {
-    if !owned(connection, id, caller).await? {
+fn want_recall(connection: &Connection, id: MessageId, caller: Option<&str>, now: Timestamp) -> rusqlite::Result<bool> {
+    if !owned(connection, id, caller)? {
         return Ok(false);
     }
-    withdraw_waiting(connection, id, RecipientState::Recalled, now).await?;
+    withdraw_waiting(connection, id, RecipientState::Recalled, now)?;
     let (first, last) = id.delivery_range();
-    sqlx::query("UPDATE delivery SET recall = 1 WHERE id BETWEEN ? AND ? AND state IN (?, ?, ?)")
-        .bind(first.base32())
-        .bind(last.base32())
-        .bind(RecipientState::Sending as i64)
-        .bind(RecipientState::Delivered as i64)
-        .bind(RecipientState::Uncertain as i64)
-        .execute(connection)
-        .await?;
+    connection.execute(
+        "UPDATE delivery SET recall = 1 WHERE id BETWEEN ? AND ? AND state IN (?, ?, ?)",
+        params![
+            first.to_bytes(),
+            last.to_bytes(),
+            RecipientState::Sending as u8,
+            RecipientState::Delivered as u8,
+            RecipientState::Uncertain as u8
+        ],
+    )?;
     Ok(true)
 }
 
-fn pending_recall(row: &SqliteRow) -> Result<PendingRecall, sqlx::Error> {
-    Ok(PendingRecall {
-        delivery: rows::delivery_id(row.try_get("id")?)?,
-        lane: domain::Lane::from_stored(row.try_get("lane")?),
-        handle: row.try_get("handle")?,
-        unconfirmed: row.try_get::<i64, _>("unconfirmed")? != 0,
-        settled_at: rows::maybe_time(row, "settled_at")?,
-    })
+fn pending_recalls(
+    connection: &Connection,
+    of: Option<MessageId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<PendingRecall>> {
+    let (first, last) = of.map_or((LEAST, GREATEST), |id| {
+        let (first, last) = id.delivery_range();
+        (first.to_bytes(), last.to_bytes())
+    });
+    let mut find = connection.prepare_cached(
+        "SELECT id, lane, handle, unconfirmed, settled_at FROM delivery
+         WHERE recall = 1 AND state IN (?1, ?2) AND id BETWEEN ?3 AND ?4 ORDER BY id LIMIT ?5",
+    )?;
+    let asked =
+        params![RecipientState::Delivered as u8, RecipientState::Uncertain as u8, first, last, rows::limit(limit)];
+    let found = find.query_map(asked, |row| {
+        Ok(PendingRecall {
+            delivery: rows::delivery_id(row, "id")?,
+            lane: domain::Lane::from_stored(row.get_ref("lane")?.as_str()?),
+            handle: row.get("handle")?,
+            unconfirmed: row.get("unconfirmed")?,
+            settled_at: rows::maybe_time(row, "settled_at")?,
+        })
+    })?;
+    found.collect()
 }
 
-async fn recall_ended(
-    connection: &mut SqliteConnection,
+fn recall_ended(
+    connection: &Connection,
     delivery: DeliveryId,
     state: Option<RecipientState>,
-    reason: Option<Reason>,
-) -> Result<(), sqlx::Error> {
-    let id = delivery.base32();
-    sqlx::query(
+    reason: Option<&Reason>,
+) -> rusqlite::Result<()> {
+    connection.execute(
         "UPDATE delivery SET recall = 0, state = COALESCE(?, state), reason = COALESCE(?, reason) WHERE id = ?",
-    )
-    .bind(state.map(|state| state as i64))
-    .bind(rows::reason_to_stored(reason.as_ref()))
-    .bind(&id)
-    .execute(&mut *connection)
-    .await?;
-    refresh_messages(connection, &[id]).await
+        params![state.map(|state| state as u8), rows::reason_to_stored(reason), delivery.to_bytes()],
+    )?;
+    refresh_messages(connection, &[delivery])
+}
+
+/// A caller as statements take it.
+fn stored(caller: Option<&CallerId>) -> Option<String> {
+    caller.map(|caller| caller.as_str().to_owned())
 }
 
 #[async_trait]
 impl Records for SqliteLedger {
     async fn message(&self, id: MessageId, caller: Option<&CallerId>) -> Result<Option<MessageRecord>, LedgerError> {
-        let reading = async {
+        let caller = stored(caller);
+        let read = move |connection: &mut Connection| {
             // One transaction, so that message, deliveries and attempts are of one moment.
-            let mut transaction = self.readers.begin().await?;
-            let record = read(&mut transaction, id, caller.map(CallerId::as_str)).await?;
-            transaction.commit().await?;
+            let moment = connection.transaction()?;
+            let record = read(&moment, id, caller.as_deref())?;
+            moment.commit()?;
             Ok(record)
         };
-        reading.await.map_err(|error| failed("read a message", error))
+        self.readers.read("read a message", read).await
     }
 
     async fn list(&self, filter: MessageFilter) -> Result<Vec<MessageSummary>, LedgerError> {
-        let reading = async {
-            let mut connection = self.readers.acquire().await?;
-            list(&mut connection, &filter).await
-        };
-        reading.await.map_err(|error| failed("list messages", error))
+        self.readers.read("list messages", move |connection| list(connection, &filter)).await
     }
 
     async fn cancel(
@@ -344,12 +362,9 @@ impl Records for SqliteLedger {
         caller: Option<&CallerId>,
         now: Timestamp,
     ) -> Result<CancelAnswer, LedgerError> {
-        let caller = caller.map(|caller| caller.as_str().to_owned());
-        self.writer
-            .change("cancel a message", move |connection| {
-                Box::pin(async move { cancel(connection, id, caller.as_deref(), now).await })
-            })
-            .await
+        let caller = stored(caller);
+        let cancel = move |connection: &Connection| cancel(connection, id, caller.as_deref(), now);
+        self.writer.change("cancel a message", cancel).await
     }
 
     async fn retry(
@@ -359,38 +374,20 @@ impl Records for SqliteLedger {
         now: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<RetryAnswer, LedgerError> {
-        let caller = caller.map(|caller| caller.as_str().to_owned());
-        self.writer
-            .change("requeue a message", move |connection| {
-                Box::pin(async move { retry(connection, id, caller.as_deref(), now, give_up_at).await })
-            })
-            .await
+        let caller = stored(caller);
+        let retry = move |connection: &Connection| retry(connection, id, caller.as_deref(), now, give_up_at);
+        self.writer.change("requeue a message", retry).await
     }
 
     async fn want_recall(&self, id: MessageId, caller: Option<&CallerId>, now: Timestamp) -> Result<bool, LedgerError> {
-        let caller = caller.map(|caller| caller.as_str().to_owned());
-        self.writer
-            .change("mark a message as wanted back", move |connection| {
-                Box::pin(async move { want_recall(connection, id, caller.as_deref(), now).await })
-            })
-            .await
+        let caller = stored(caller);
+        let mark = move |connection: &Connection| want_recall(connection, id, caller.as_deref(), now);
+        self.writer.change("mark a message as wanted back", mark).await
     }
 
     async fn pending_recalls(&self, of: Option<MessageId>, limit: usize) -> Result<Vec<PendingRecall>, LedgerError> {
-        let range = of.map(MessageId::delivery_range);
-        let found = sqlx::query(
-            "SELECT id, lane, handle, unconfirmed, settled_at FROM delivery
-             WHERE recall = 1 AND state IN (?1, ?2) AND id BETWEEN ?3 AND ?4 ORDER BY id LIMIT ?5",
-        )
-        .bind(RecipientState::Delivered as i64)
-        .bind(RecipientState::Uncertain as i64)
-        .bind(range.map_or_else(|| "0".to_owned(), |(first, _)| first.base32()))
-        .bind(range.map_or_else(|| "Z".to_owned(), |(_, last)| last.base32()))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.readers)
-        .await;
-        let read = found.and_then(|found| found.iter().map(pending_recall).collect());
-        read.map_err(|error| failed("find messages wanted back", error))
+        let find = move |connection: &mut Connection| pending_recalls(connection, of, limit);
+        self.readers.read("find messages wanted back", find).await
     }
 
     async fn recall_ended(
@@ -399,10 +396,7 @@ impl Records for SqliteLedger {
         state: Option<RecipientState>,
         reason: Option<Reason>,
     ) -> Result<(), LedgerError> {
-        self.writer
-            .change("record a recall", move |connection| {
-                Box::pin(async move { recall_ended(connection, delivery, state, reason).await })
-            })
-            .await
+        let end = move |connection: &Connection| recall_ended(connection, delivery, state, reason.as_ref());
+        self.writer.change("record a recall", end).await
     }
 }

@@ -4,36 +4,60 @@ use domain::{
     AttemptId, AttemptRecord, CallerId, Content, ContentKind, Delivery, DeliveryId, Lane, Mention, Message, MessageId,
     MessageState, Options, Priority, Reason, RecipientSet, RecipientState, RequestHash, Timestamp,
 };
+use rusqlite::types::Type;
+use rusqlite::{Row, RowIndex};
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
-pub(super) fn corrupt(what: impl Into<String>) -> sqlx::Error {
-    sqlx::Error::Decode(what.into().into())
+/// The result of an attempt that was taken.
+pub(super) const SENT: &str = "sent";
+
+pub(super) fn corrupt(what: impl Into<String>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, what.into().into())
 }
 
-pub(super) fn message_id(text: &str) -> Result<MessageId, sqlx::Error> {
-    MessageId::from_base32(text).map_err(|error| corrupt(error.to_string()))
+/// A number of rows, as SQL takes it.
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-pub(super) fn delivery_id(text: &str) -> Result<DeliveryId, sqlx::Error> {
-    DeliveryId::from_base32(text).map_err(|error| corrupt(error.to_string()))
+pub(super) fn message_id(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<MessageId> {
+    Ok(MessageId::from_bytes(row.get(column)?))
 }
 
-pub(super) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp, sqlx::Error> {
-    Ok(Timestamp::from_millis(row.try_get(column)?))
+pub(super) fn delivery_id(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<DeliveryId> {
+    Ok(DeliveryId::from_bytes(row.get(column)?))
 }
 
-pub(super) fn maybe_time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
-    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
+pub(super) fn time(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Timestamp> {
+    Ok(Timestamp::from_millis(row.get(column)?))
 }
 
-pub(super) fn recipient_state(number: i64) -> Result<RecipientState, sqlx::Error> {
+pub(super) fn maybe_time(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+}
+
+/// What a message is searched by: its recipients and tags.
+pub(super) fn terms<'a>(deliveries: &'a [Delivery], tags: &'a [String]) -> impl Iterator<Item = String> {
+    let recipients = deliveries.iter().flat_map(|delivery| &delivery.recipients).map(ToString::to_string);
+    recipients.chain(tags.iter().map(|tag| tag_term(tag)))
+}
+
+/// The term of a tag: no recipient begins so.
+pub(super) fn tag_term(tag: &str) -> String {
+    format!("#{tag}")
+}
+
+/// Reads the tags of a message.
+pub(super) fn tags(stored: Option<&str>) -> Vec<String> {
+    stored.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+pub(super) fn recipient_state(number: i64) -> rusqlite::Result<RecipientState> {
     let state = usize::try_from(number).ok().and_then(|i| RecipientState::ALL.get(i).copied());
     state.ok_or_else(|| corrupt(format!("{number} is no recipient state")))
 }
 
-pub(super) fn message_state(number: i64) -> Result<MessageState, sqlx::Error> {
+pub(super) fn message_state(number: i64) -> rusqlite::Result<MessageState> {
     let state = usize::try_from(number).ok().and_then(|i| MessageState::ALL.get(i).copied());
     state.ok_or_else(|| corrupt(format!("{number} is no message state")))
 }
@@ -94,38 +118,46 @@ pub(super) fn shown_content(stored: &str) -> Content {
     Content::from_stored(stored).unwrap_or_else(|| Content::new(ContentKind::Text, "null"))
 }
 
-pub(super) fn message(row: &SqliteRow) -> Result<Message, sqlx::Error> {
-    let tags: Option<String> = row.try_get("tags")?;
-    let duplicate_of: Option<String> = row.try_get("duplicate_of")?;
+pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message {
-        id: message_id(row.try_get("id")?)?,
-        caller: CallerId::new(row.try_get::<String, _>("caller")?),
-        content: shown_content(row.try_get("content")?),
-        options: options_from_stored(row.try_get("options")?),
-        priority: Priority::from_rank(row.try_get("priority")?),
+        id: message_id(row, "id")?,
+        caller: CallerId::new(row.get::<_, String>("caller")?),
+        content: shown_content(row.get_ref("content")?.as_str()?),
+        options: options_from_stored(row.get_ref("options")?.as_str_or_null()?),
+        priority: Priority::from_rank(row.get("priority")?),
         accepted_at: time(row, "accepted_at")?,
         send_at: maybe_time(row, "send_at")?,
         expires_at: maybe_time(row, "expires_at")?,
-        tags: tags.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
-        metadata: row.try_get::<Option<String>, _>("metadata")?.map(Into::into),
-        duplicate_of: duplicate_of.map(|id| message_id(&id)).transpose()?,
+        tags: tags(row.get_ref("tags")?.as_str_or_null()?),
+        metadata: row.get::<_, Option<String>>("metadata")?.map(Into::into),
+        duplicate_of: row.get::<_, Option<[u8; 16]>>("duplicate_of")?.map(MessageId::from_bytes),
     })
 }
 
-pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
-    let recipients =
-        RecipientSet::from_stored(row.try_get("recipients")?).map_err(|error| corrupt(error.to_string()))?;
+/// What is read of a delivery, in this order: first what makes its value (0 to 7), then its standing (8 to 11), then what
+/// a claim asks for besides (12 to 15), then what a record shows besides.
+macro_rules! delivery_columns {
+    () => {
+        "SELECT id, lane, recipients, priority, due_at, expires_at, give_up_at, request_hash,
+             attempts, tries, uncertain_since, duplicate_check, caller, fence, body, sole,
+             state, last_attempt_at, handle, unconfirmed, reason, settled_at "
+    };
+}
+pub(super) use delivery_columns;
+
+pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let recipients = RecipientSet::from_stored(row.get_ref(2)?.as_str()?);
     // Only the first 64 bits are kept: enough to tell whether a rendering has changed.
     let mut hash = [0; 32];
-    hash[..8].copy_from_slice(&row.try_get::<i64, _>("request_hash")?.to_be_bytes());
+    hash[..8].copy_from_slice(&row.get::<_, i64>(7)?.to_be_bytes());
     Ok(Delivery {
-        id: delivery_id(row.try_get("id")?)?,
-        lane: Lane::from_stored(row.try_get("lane")?),
-        recipients,
-        priority: Priority::from_rank(row.try_get("priority")?),
-        due_at: time(row, "due_at")?,
-        expires_at: maybe_time(row, "expires_at")?,
-        give_up_at: time(row, "give_up_at")?,
+        id: delivery_id(row, 0)?,
+        lane: Lane::from_stored(row.get_ref(1)?.as_str()?),
+        recipients: recipients.map_err(|error| corrupt(error.to_string()))?,
+        priority: Priority::from_rank(row.get(3)?),
+        due_at: time(row, 4)?,
+        expires_at: maybe_time(row, 5)?,
+        give_up_at: time(row, 6)?,
         request_hash: RequestHash::new(hash),
     })
 }
@@ -133,17 +165,30 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
 pub(super) const PROBE: i64 = 1;
 pub(super) const REDELIVERY: i64 = 2;
 
-pub(super) fn attempt(row: &SqliteRow) -> Result<(AttemptId, AttemptRecord), sqlx::Error> {
-    let id = AttemptId::from_base32(row.try_get("id")?).map_err(|error| corrupt(error.to_string()))?;
-    let flags: i64 = row.try_get("flags")?;
+pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<(AttemptId, AttemptRecord)> {
+    let id = AttemptId::from_bytes(row.get("id")?);
+    let flags: i64 = row.get("flags")?;
     let record = AttemptRecord {
         number: id.number(),
         started_at: time(row, "started_at")?,
         ended_at: time(row, "ended_at")?,
-        result: row.try_get("result")?,
-        reason: reason_from_stored(row.try_get("reason")?),
+        result: row.get("result")?,
+        reason: reason_from_stored(row.get_ref("reason")?.as_str_or_null()?),
         probe: flags & PROBE != 0,
         redelivery: flags & REDELIVERY != 0,
     };
     Ok((id, record))
+}
+
+/// The attempt of a delivery that was taken at its only try, which is not stored by itself.
+pub(super) fn implied_attempt(started_at: Timestamp, ended_at: Timestamp) -> AttemptRecord {
+    AttemptRecord {
+        number: 1,
+        started_at,
+        ended_at,
+        result: SENT.to_owned(),
+        reason: None,
+        probe: false,
+        redelivery: false,
+    }
 }

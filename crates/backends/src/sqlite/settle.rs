@@ -1,220 +1,165 @@
 //! Settling: outcomes under a fence, attempts, refused recipients, and the state of the message they add up to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
 
-use domain::{DeliveryId, MessageId, MessageState, Outcome, RecipientState, Timestamp};
+use domain::{AttemptRecord, DeliveryId, MessageId, MessageState, Outcome, RecipientState, Refusal, Timestamp};
 use pipeline::ports::{Settled, Settlement};
-use serde_json::{Value, json};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::rows;
 
-const WAITING: i64 = RecipientState::Waiting as i64;
-
-/// Records outcomes; one whose fence is not the delivery's changes nothing.
-pub(super) async fn settle(
-    connection: &mut SqliteConnection,
-    settlements: &[Settlement],
-) -> Result<Vec<Settled>, sqlx::Error> {
-    if settlements.is_empty() {
-        return Ok(Vec::new());
+/// Records an outcome; one whose fence is not the delivery's changes nothing.
+pub(super) fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
+    let Some(recall_wanted) = record(connection, settlement)? else { return Ok(Settled::Stale) };
+    let id = settlement.lease.delivery;
+    if let Some(attempt) = &settlement.attempt
+        && !is_implied(settlement, attempt)
+    {
+        insert_attempt(connection, id, attempt, settlement.metered.then_some(settlement.lane.as_str()))?;
     }
-    let changes: Vec<Value> = settlements.iter().map(change).collect();
-    let recorded = sqlx::query(
-        "UPDATE delivery SET state = new.value ->> 2, due_at = COALESCE(new.value ->> 3, due_at),
-             tries = COALESCE(new.value ->> 4, tries), uncertain_since = new.value ->> 5, handle = new.value ->> 6,
-             unconfirmed = new.value ->> 7, reason = new.value ->> 8, settled_at = new.value ->> 9,
-             attempts = attempts + (new.value ->> 10), body = new.value ->> 11,
-             -- What failed cannot be recalled, and may be retried.
-             recall = CASE WHEN new.value ->> 2 IN (4, 6) THEN 0 ELSE recall END
-         FROM json_each(?) AS new
-         WHERE delivery.id = new.value ->> 0 AND delivery.fence = new.value ->> 1 AND delivery.state = 1
-         RETURNING delivery.id, delivery.recall",
-    );
-    let json = Value::Array(changes).to_string();
-    let recorded = recorded.bind(json).fetch_all(&mut *connection).await?;
-    let recorded: HashMap<String, bool> = recorded
-        .iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)? != 0)))
-        .collect::<Result<_, sqlx::Error>>()?;
-    let kept: Vec<&Settlement> =
-        settlements.iter().filter(|s| recorded.contains_key(&s.lease.delivery.base32())).collect();
-    insert_attempts(connection, &kept).await?;
-    insert_refusals(connection, &kept).await?;
-    finish_messages(connection, &kept).await?;
-    let told = |settlement: &Settlement| match recorded.get(&settlement.lease.delivery.base32()) {
-        Some(recall_wanted) => Settled::Recorded { recall_wanted: *recall_wanted },
-        None => Settled::Stale,
-    };
-    Ok(settlements.iter().map(told).collect())
+    if let Outcome::Final { state, refused, .. } = &settlement.outcome {
+        insert_refusals(connection, id, refused)?;
+        let state = if settlement.sole {
+            let refused = if refused.is_empty() { None } else { Some(RecipientState::Failed) };
+            MessageState::of(std::iter::once(*state).chain(refused))
+        } else {
+            derived_state(connection, id.message())?
+        };
+        write_state(connection, id.message(), state)?;
+    }
+    Ok(Settled::Recorded { recall_wanted })
 }
 
-fn change(settlement: &Settlement) -> Value {
-    let id = settlement.lease.delivery.base32();
-    let fence = settlement.lease.fence;
+/// Writes the outcome itself; returns whether the message is wanted back, `None` if the lease is not the last.
+fn record(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Option<bool>> {
+    let (id, fence) = (settlement.lease.delivery.to_bytes(), settlement.lease.fence);
     let attempts = i64::from(settlement.attempt.is_some());
+    let started_at = settlement.attempt.as_ref().map(|attempt| attempt.started_at.as_millis());
     match &settlement.outcome {
-        Outcome::Final { state, handle, unconfirmed, reason, .. } => json!([
-            id,
-            fence,
-            *state as u8,
-            null,
-            null,
-            null,
-            handle,
-            i64::from(*unconfirmed),
-            rows::reason_to_stored(reason.as_ref()),
-            settlement.now.as_millis(),
-            attempts,
-            null,
-        ]),
-        Outcome::Again { at, tries, uncertain_since, reason } => json!([
-            id,
-            fence,
-            WAITING,
-            at.as_millis(),
-            tries,
-            uncertain_since.map(Timestamp::as_millis),
-            null,
-            0,
-            rows::reason_to_stored(Some(reason)),
-            null,
-            attempts,
-            settlement.frozen.as_ref().and_then(|body| std::str::from_utf8(body).ok()),
-        ]),
+        Outcome::Final { state, handle, unconfirmed, reason, .. } => connection
+            .prepare_cached(
+                "UPDATE delivery SET state = ?1, handle = ?2, unconfirmed = ?3, reason = ?4, settled_at = ?5, attempts = attempts + ?6,
+                     last_attempt_at = COALESCE(?7, last_attempt_at), uncertain_since = NULL, body = NULL,
+                     -- What failed cannot be recalled, and may be retried.
+                     recall = CASE WHEN ?1 IN (4, 6) THEN 0 ELSE recall END
+                 WHERE id = ?8 AND fence = ?9 AND state = 1 RETURNING recall",
+            )?
+            .query_row(
+                params![
+                    *state as u8,
+                    handle,
+                    unconfirmed,
+                    rows::reason_to_stored(reason.as_ref()),
+                    settlement.now.as_millis(),
+                    attempts,
+                    started_at,
+                    id,
+                    fence
+                ],
+                |row| row.get(0),
+            )
+            .optional(),
+        Outcome::Again { at, tries, uncertain_since, reason } => connection
+            .prepare_cached(
+                "UPDATE delivery SET state = 0, due_at = ?1, tries = ?2, uncertain_since = ?3, reason = ?4, body = ?5,
+                     attempts = attempts + ?6, last_attempt_at = COALESCE(?7, last_attempt_at), handle = NULL, unconfirmed = 0, settled_at = NULL
+                 WHERE id = ?8 AND fence = ?9 AND state = 1 RETURNING recall",
+            )?
+            .query_row(
+                params![
+                    at.as_millis(),
+                    tries,
+                    uncertain_since.map(Timestamp::as_millis),
+                    rows::reason_to_stored(Some(reason)),
+                    settlement.frozen.as_ref().and_then(|body| std::str::from_utf8(body).ok()),
+                    attempts,
+                    started_at,
+                    id,
+                    fence
+                ],
+                |row| row.get(0),
+            )
+            .optional(),
     }
 }
 
-async fn insert_attempts(connection: &mut SqliteConnection, kept: &[&Settlement]) -> Result<(), sqlx::Error> {
-    let attempts: Vec<Value> = kept
-        .iter()
-        .filter_map(|settlement| {
-            let attempt = settlement.attempt.as_ref()?;
-            let flags =
-                if attempt.probe { rows::PROBE } else { 0 } | if attempt.redelivery { rows::REDELIVERY } else { 0 };
-            Some(json!([
-                settlement.lease.delivery.attempt(attempt.number).base32(),
-                attempt.started_at.as_millis(),
-                attempt.ended_at.as_millis(),
-                attempt.result,
-                rows::reason_to_stored(attempt.reason.as_ref()),
-                flags,
-                settlement.metered.then(|| settlement.lane.as_str()),
-            ]))
-        })
-        .collect();
-    if attempts.is_empty() {
-        return Ok(());
+/// Whether the delivery itself says all there is to say about an attempt: its only one, and taken at once.
+fn is_implied(settlement: &Settlement, attempt: &AttemptRecord) -> bool {
+    matches!(settlement.outcome, Outcome::Final { .. })
+        && attempt.number == 1
+        && attempt.result == rows::SENT
+        && attempt.reason.is_none()
+        && !attempt.probe
+        && !attempt.redelivery
+        && !settlement.metered
+        && attempt.ended_at == settlement.now
+}
+
+fn insert_attempt(
+    connection: &Connection,
+    delivery: DeliveryId,
+    attempt: &AttemptRecord,
+    metered: Option<&str>,
+) -> rusqlite::Result<()> {
+    let flags = if attempt.probe { rows::PROBE } else { 0 } | if attempt.redelivery { rows::REDELIVERY } else { 0 };
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            delivery.attempt(attempt.number).to_bytes(),
+            attempt.started_at.as_millis(),
+            attempt.ended_at.as_millis(),
+            attempt.result,
+            rows::reason_to_stored(attempt.reason.as_ref()),
+            flags,
+            metered,
+        ])
+        .map(drop)
+}
+
+fn insert_refusals(connection: &Connection, delivery: DeliveryId, refused: &[Refusal]) -> rusqlite::Result<()> {
+    for refusal in refused {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO recipient (delivery_id, recipient, state, reason) VALUES (?, ?, ?, ?)",
+            )?
+            .execute(params![
+                delivery.to_bytes(),
+                refusal.recipient.to_string(),
+                RecipientState::Failed as u8,
+                rows::reason_to_stored(Some(&refusal.reason)),
+            ])?;
     }
-    sqlx::query(
-        "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 FROM json_each(?)",
-    )
-    .bind(Value::Array(attempts).to_string())
-    .execute(connection)
-    .await?;
     Ok(())
-}
-
-async fn insert_refusals(connection: &mut SqliteConnection, kept: &[&Settlement]) -> Result<(), sqlx::Error> {
-    let refusals: Vec<Value> = kept
-        .iter()
-        .flat_map(|settlement| {
-            let id = settlement.lease.delivery.base32();
-            let refused = match &settlement.outcome {
-                Outcome::Final { refused, .. } => refused.as_slice(),
-                Outcome::Again { .. } => &[],
-            };
-            refused.iter().map(move |refusal| {
-                let reason = rows::reason_to_stored(Some(&refusal.reason));
-                json!([id, refusal.recipient.to_string(), RecipientState::Failed as u8, reason])
-            })
-        })
-        .collect();
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT OR REPLACE INTO recipient (delivery_id, recipient, state, reason)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)",
-    )
-    .bind(Value::Array(refusals).to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Writes the state of messages whose last delivery was settled.
-async fn finish_messages(connection: &mut SqliteConnection, kept: &[&Settlement]) -> Result<(), sqlx::Error> {
-    let mut states: Vec<(MessageId, MessageState)> = Vec::new();
-    let mut shared: HashSet<MessageId> = HashSet::new();
-    for settlement in kept {
-        let message = settlement.lease.delivery.message();
-        match &settlement.outcome {
-            Outcome::Again { .. } => {}
-            Outcome::Final { state, refused, .. } if settlement.sole => {
-                let refused = if refused.is_empty() { None } else { Some(RecipientState::Failed) };
-                states.push((message, MessageState::of(std::iter::once(*state).chain(refused))));
-            }
-            Outcome::Final { .. } => _ = shared.insert(message),
-        }
-    }
-    for message in shared {
-        states.push((message, derived_state(connection, message).await?));
-    }
-    write_states(connection, &states).await
 }
 
 /// Works out the state of a message from all its deliveries and recipients.
-pub(super) async fn derived_state(
-    connection: &mut SqliteConnection,
-    message: MessageId,
-) -> Result<MessageState, sqlx::Error> {
+pub(super) fn derived_state(connection: &Connection, message: MessageId) -> rusqlite::Result<MessageState> {
     let (first, last) = message.delivery_range();
-    let found: Vec<i64> = sqlx::query_scalar(
+    let mut find = connection.prepare_cached(
         "SELECT state FROM delivery WHERE id BETWEEN ?1 AND ?2
          UNION SELECT state FROM recipient WHERE delivery_id BETWEEN ?1 AND ?2",
-    )
-    .bind(first.base32())
-    .bind(last.base32())
-    .fetch_all(connection)
-    .await?;
-    let states = found.into_iter().map(rows::recipient_state).collect::<Result<Vec<_>, _>>()?;
-    Ok(MessageState::of(states))
+    )?;
+    let states = find.query_map([first.to_bytes(), last.to_bytes()], |row| rows::recipient_state(row.get(0)?))?;
+    Ok(MessageState::of(states.collect::<rusqlite::Result<Vec<_>>>()?))
 }
 
-pub(super) async fn write_states(
-    connection: &mut SqliteConnection,
-    states: &[(MessageId, MessageState)],
-) -> Result<(), sqlx::Error> {
-    if states.is_empty() {
-        return Ok(());
-    }
-    // Only final states are written: whether an open message is accepted or sending is read off its deliveries.
-    let stored = |state: MessageState| {
-        if state.is_final() { state as u8 } else { MessageState::Accepted as u8 }
-    };
-    let changes: Vec<Value> = states.iter().map(|(id, state)| json!([id.base32(), stored(*state)])).collect();
-    sqlx::query(
-        "UPDATE message SET state = new.value ->> 1 FROM json_each(?) AS new WHERE message.id = new.value ->> 0",
-    )
-    .bind(Value::Array(changes).to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
+/// Writes a message's state. Only final ones differ: whether an open message is accepted or sending is read off its
+/// deliveries.
+pub(super) fn write_state(connection: &Connection, id: MessageId, state: MessageState) -> rusqlite::Result<()> {
+    let stored = if state.is_final() { state } else { MessageState::Accepted };
+    connection
+        .prepare_cached("UPDATE message SET state = ? WHERE id = ?")?
+        .execute(params![stored as u8, id.to_bytes()])
+        .map(drop)
 }
 
 /// Writes anew the states of the messages whose deliveries changed.
-pub(super) async fn refresh_messages(
-    connection: &mut SqliteConnection,
-    deliveries: &[String],
-) -> Result<(), sqlx::Error> {
-    let messages: HashSet<MessageId> =
-        deliveries.iter().map(|id| rows::delivery_id(id).map(DeliveryId::message)).collect::<Result<_, _>>()?;
-    let mut states = Vec::with_capacity(messages.len());
+pub(super) fn refresh_messages(connection: &Connection, deliveries: &[DeliveryId]) -> rusqlite::Result<()> {
+    let messages: BTreeSet<MessageId> = deliveries.iter().map(|id| id.message()).collect();
     for message in messages {
-        states.push((message, derived_state(connection, message).await?));
+        write_state(connection, message, derived_state(connection, message)?)?;
     }
-    write_states(connection, &states).await
+    Ok(())
 }

@@ -1,60 +1,75 @@
 //! The one writer: takes whatever verbs wait, runs them in one transaction, answers when it is on disk.
 //!
-//! It commits as soon as it is idle, without a linger timer: under load the verbs that arrive during one commit form
-//! the next. If a transaction fails, nothing of it happened, and every verb in it hears so.
+//! It lives on a thread of its own and commits as soon as it is idle: under load the verbs that arrive during one commit
+//! form the next, and while commits are large it waits a moment for more. If a transaction fails, nothing of it
+//! happened, and every verb in it hears so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::BoxFuture;
-use pipeline::ports::{Accepted, Admission, Claim, Claimed, LedgerError, LedgerErrorKind, Settled, Settlement};
-use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use domain::Timestamp;
+use pipeline::ports::{Accepted, Admission, Claim, Claims, Clock, LedgerError, LedgerErrorKind, Settled, Settlement};
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{admit, queue, settle};
+use super::commit_number::CommitNumber;
+use super::memory::Memory;
+use super::{File, admit, commit_number, queue, settle};
 
 /// Verbs that may wait before a caller is made to wait.
 const WAITING: usize = 4096;
 /// Verbs in one transaction at most, so that none waits too long for the others.
 const TOGETHER: usize = 1024;
+/// A commit of so many verbs is a sign of load: then the next one waits this long for more, because what a commit costs
+/// is shared by all in it. A quiet gateway never waits.
+const LOADED: usize = 16;
+const LINGER: Duration = Duration::from_millis(1);
 
+type Admissions = Vec<Arc<Admission>>;
 type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
-type Change = Box<
-    dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Box<dyn FnOnce() + Send>, sqlx::Error>>
-        + Send
-        + Sync,
->;
+/// What is to be done once a change is on disk.
+type Deliver = Box<dyn FnOnce() + Send>;
+type Change = Box<dyn FnOnce(&Connection, &mut Memory) -> rusqlite::Result<Deliver> + Send>;
+
+/// Where commits are counted: beside the database, and by which clock.
+pub(super) type Book = (Option<CommitNumber>, Arc<dyn Clock>);
 
 enum Verb {
-    Accept(Vec<Admission>, Reply<Vec<Accepted>>),
-    Settle(Box<Settlement>, Reply<Settled>),
-    Claim(Claim, Reply<Vec<Claimed>>),
-    /// Anything rarer: does its work, and returns what is to be done once it is on disk.
+    Accept(Admissions, Reply<Vec<Accepted>>),
+    Settle(Arc<Settlement>, Reply<Settled>),
+    Claim(Claim, Reply<Claims>),
+    /// Anything rarer.
     Change(&'static str, Change, oneshot::Sender<LedgerError>),
 }
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    verbs: mpsc::Sender<Verb>,
+    verbs: Option<mpsc::Sender<Verb>>,
+    thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Writer {
-    /// Starts on a connection; `options` opens another when one is left in the middle of a failed transaction.
-    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
+    /// Starts on a connection; `file` opens another when one is left in the middle of a failed transaction.
+    pub(super) fn start(connection: Connection, memory: Memory, file: File, book: Book) -> Self {
         let (verbs, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(run(connection, options, waiting));
-        Self { verbs }
+        let desk = Desk { kept: Some((connection, memory)), file, book };
+        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || desk.run(waiting));
+        if let Err(error) = &thread {
+            // Every verb hears that the ledger is not there.
+            tracing::error!(%error, "Could not start the ledger's thread");
+        }
+        Self { verbs: Some(verbs), thread: thread.ok() }
     }
 
-    pub(super) async fn accept(&self, admissions: Vec<Admission>) -> Result<Vec<Accepted>, LedgerError> {
+    pub(super) async fn accept(&self, admissions: Vec<Arc<Admission>>) -> Result<Vec<Accepted>, LedgerError> {
         self.ask("accept a message", |reply| Verb::Accept(admissions, reply)).await
     }
 
-    pub(super) async fn settle(&self, settlement: Settlement) -> Result<Settled, LedgerError> {
-        self.ask("record an outcome", |reply| Verb::Settle(Box::new(settlement), reply)).await
+    pub(super) async fn settle(&self, settlement: Arc<Settlement>) -> Result<Settled, LedgerError> {
+        self.ask("record an outcome", |reply| Verb::Settle(settlement, reply)).await
     }
 
-    pub(super) async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, LedgerError> {
+    pub(super) async fn claim(&self, claim: Claim) -> Result<Claims, LedgerError> {
         self.ask("claim deliveries", |reply| Verb::Claim(claim, reply)).await
     }
 
@@ -62,21 +77,25 @@ impl Writer {
     pub(super) async fn change<T: Send + 'static>(
         &self,
         operation: &'static str,
-        change: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>
-        + Send
-        + Sync
-        + 'static,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.change_memory(operation, |connection, _memory| change(connection)).await
+    }
+
+    /// The same for a change of what the writer keeps in mind, too.
+    pub(super) async fn change_memory<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&Connection, &mut Memory) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (reply, answer) = oneshot::channel();
         let (failed, failure) = oneshot::channel();
-        let change: Change = Box::new(move |connection| {
-            Box::pin(async move {
-                let result = change(connection).await?;
-                let deliver: Box<dyn FnOnce() + Send> = Box::new(move || drop(reply.send(result)));
-                Ok(deliver)
-            })
+        let change: Change = Box::new(move |connection, memory| {
+            let result = change(connection, memory)?;
+            let deliver: Deliver = Box::new(move || drop(reply.send(result)));
+            Ok(deliver)
         });
-        self.verbs.send(Verb::Change(operation, change, failed)).await.map_err(|_| stopped(operation))?;
+        self.send(operation, Verb::Change(operation, change, failed)).await?;
         match answer.await {
             Ok(result) => Ok(result),
             Err(_) => Err(failure.await.unwrap_or_else(|_| stopped(operation))),
@@ -85,58 +104,89 @@ impl Writer {
 
     async fn ask<T>(&self, operation: &'static str, verb: impl FnOnce(Reply<T>) -> Verb) -> Result<T, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        self.verbs.send(verb(reply)).await.map_err(|_| stopped(operation))?;
+        self.send(operation, verb(reply)).await?;
         answer.await.unwrap_or_else(|_| Err(stopped(operation)))
+    }
+
+    async fn send(&self, operation: &'static str, verb: Verb) -> Result<(), LedgerError> {
+        let verbs = self.verbs.as_ref().ok_or_else(|| stopped(operation))?;
+        verbs.send(verb).await.map_err(|_| stopped(operation))
     }
 }
 
-fn stopped(operation: &'static str) -> LedgerError {
+impl Drop for Writer {
+    /// Waits for what was sent: the file is closed in order when the ledger is gone.
+    fn drop(&mut self) {
+        self.verbs = None;
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+pub(super) fn stopped(operation: &'static str) -> LedgerError {
     LedgerError { operation, kind: LedgerErrorKind::Unavailable, source: None }
 }
 
-async fn run(connection: SqliteConnection, options: SqliteConnectOptions, mut waiting: mpsc::Receiver<Verb>) {
-    let mut connection = Some(connection);
-    let mut verbs = Vec::with_capacity(TOGETHER);
-    while waiting.recv_many(&mut verbs, TOGETHER).await > 0 {
-        let batch = Batch::sort(verbs.drain(..));
-        let mut usable = match connection.take() {
-            Some(usable) => usable,
-            None => match SqliteConnection::connect_with(&options).await {
-                Ok(fresh) => fresh,
+/// What the writer's thread holds.
+struct Desk {
+    /// A connection that works, and what is kept in mind of its database.
+    kept: Option<(Connection, Memory)>,
+    file: File,
+    book: Book,
+}
+
+impl Desk {
+    fn run(mut self, mut waiting: mpsc::Receiver<Verb>) {
+        let mut verbs = Vec::with_capacity(TOGETHER);
+        let mut last = 0;
+        while waiting.blocking_recv_many(&mut verbs, TOGETHER) > 0 {
+            if last >= LOADED && verbs.len() < TOGETHER {
+                std::thread::sleep(LINGER);
+                while verbs.len() < TOGETHER
+                    && let Ok(verb) = waiting.try_recv()
+                {
+                    verbs.push(verb);
+                }
+            }
+            last = verbs.len();
+            let batch = Batch::sort(verbs.drain(..));
+            let (connection, mut memory) = match self.kept.take().map_or_else(|| self.connect(), Ok) {
+                Ok(usable) => usable,
                 Err(error) => {
                     batch.fail(&Arc::new(error));
                     continue;
                 }
-            },
-        };
-        // A full disk can end a transaction in a way that leaves the connection unusable: it is not used again.
-        if batch.commit(&mut usable).await {
-            connection = Some(usable);
+            };
+            // A full disk can end a transaction in a way that leaves the connection unusable: it is not used again.
+            if batch.commit(&connection, &mut memory, &self.book) {
+                self.kept = Some((connection, memory));
+            }
         }
     }
-    if let Some(connection) = connection {
-        let _best_effort = connection.close().await;
+
+    fn connect(&self) -> rusqlite::Result<(Connection, Memory)> {
+        let connection = self.file.connect_to_write()?;
+        let memory = Memory::load(&connection)?;
+        Ok((connection, memory))
     }
 }
 
 /// The verbs of one transaction, sorted by kind.
 #[derive(Default)]
 struct Batch {
-    admissions: Vec<Admission>,
-    /// How many of the admissions each caller handed in.
-    accepts: Vec<(usize, Reply<Vec<Accepted>>)>,
-    settlements: Vec<Settlement>,
-    settles: Vec<Reply<Settled>>,
-    claims: Vec<(Claim, Reply<Vec<Claimed>>)>,
+    accepts: Vec<(Admissions, Reply<Vec<Accepted>>)>,
+    settles: Vec<(Arc<Settlement>, Reply<Settled>)>,
+    claims: Vec<(Claim, Reply<Claims>)>,
     changes: Vec<(&'static str, Change, oneshot::Sender<LedgerError>)>,
 }
 
 /// What a transaction gave, to be told once it is on disk.
 struct Results {
-    accepted: Vec<Accepted>,
+    accepted: Vec<Vec<Accepted>>,
     settled: Vec<Settled>,
-    claimed: Vec<Vec<Claimed>>,
-    changed: Vec<Box<dyn FnOnce() + Send>>,
+    claimed: Vec<Claims>,
+    changed: Vec<Deliver>,
 }
 
 impl Batch {
@@ -144,14 +194,8 @@ impl Batch {
         let mut batch = Self::default();
         for verb in verbs {
             match verb {
-                Verb::Accept(admissions, reply) => {
-                    batch.accepts.push((admissions.len(), reply));
-                    batch.admissions.extend(admissions);
-                }
-                Verb::Settle(settlement, reply) => {
-                    batch.settlements.push(*settlement);
-                    batch.settles.push(reply);
-                }
+                Verb::Accept(admissions, reply) => batch.accepts.push((admissions, reply)),
+                Verb::Settle(settlement, reply) => batch.settles.push((settlement, reply)),
                 Verb::Claim(claim, reply) => batch.claims.push((claim, reply)),
                 Verb::Change(operation, change, failed) => batch.changes.push((operation, change, failed)),
             }
@@ -160,56 +204,68 @@ impl Batch {
     }
 
     /// Commits all and tells everyone; `false` if the connection must not be used again.
-    async fn commit(mut self, connection: &mut SqliteConnection) -> bool {
+    fn commit(mut self, connection: &Connection, memory: &mut Memory, book: &Book) -> bool {
         let changes = self.changes.drain(..).map(|(operation, change, failed)| ((operation, failed), change));
         let (waiting_changes, changes): (Vec<_>, Vec<_>) = changes.unzip();
-        match self.transact(connection, changes).await {
+        match self.transact(connection, memory, changes, book) {
             Ok(results) => {
                 self.tell(results);
                 true
             }
             Err(error) => {
                 let error = Arc::new(error);
-                let changes = waiting_changes;
-                let waiting_changes = changes.len();
-                for (operation, failed) in changes {
+                // One that can never be stored must not fail the others.
+                let verbs = self.accepts.len() + self.settles.len() + self.claims.len() + waiting_changes.len();
+                for (operation, failed) in waiting_changes {
                     let _caller_left = failed.send(ledger_error(operation, &error));
                 }
-                // One that can never be stored must not fail the others.
-                let others = self.accepts.len() + self.settles.len() + self.claims.len() + waiting_changes;
-                if is_about_one(&error) && others > 1 {
-                    self.commit_one_by_one(connection).await
-                } else {
-                    self.fail(&error);
-                    is_about_one(&error)
+                // What was rolled back is still in mind.
+                let mut recalled = || Memory::load(connection).map(|fresh| *memory = fresh);
+                let usable = is_about_one(&error) && recalled().is_ok();
+                if usable && verbs > 1 {
+                    return self.commit_one_by_one(connection, memory, book);
                 }
+                self.fail(&error);
+                usable
             }
         }
     }
 
-    async fn transact(&self, connection: &mut SqliteConnection, changes: Vec<Change>) -> Result<Results, sqlx::Error> {
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let settled = settle::settle(&mut transaction, &self.settlements).await?;
-        let accepted = admit::admit(&mut transaction, &self.admissions).await?;
-        let mut claimed = Vec::with_capacity(self.claims.len());
-        for (claim, _) in &self.claims {
-            claimed.push(queue::claim(&mut transaction, claim).await?);
+    fn transact(
+        &self,
+        connection: &Connection,
+        memory: &mut Memory,
+        changes: Vec<Change>,
+        (numbers, clock): &Book,
+    ) -> rusqlite::Result<Results> {
+        let transaction = Transaction::begin(connection)?;
+        let settled = self.settles.iter().map(|(settlement, _)| settle::settle(connection, settlement));
+        let settled = settled.collect::<rusqlite::Result<_>>()?;
+        let mut accept = |admissions: &Admissions| {
+            let admitted = admissions.iter().map(|admission| admit::admit(connection, memory, admission));
+            admitted.collect::<rusqlite::Result<_>>()
+        };
+        let accepted =
+            self.accepts.iter().map(|(admissions, _)| accept(admissions)).collect::<rusqlite::Result<_>>()?;
+        let claimed = self.claims.iter().map(|(claim, _)| queue::claim(connection, memory, claim));
+        let claimed = claimed.collect::<rusqlite::Result<_>>()?;
+        let changed = changes.into_iter().map(|change| change(connection, memory)).collect::<rusqlite::Result<_>>()?;
+        pipeline::crash_point("commit-before");
+        if let Some(number) = transaction.commit(clock.now())?
+            && let Some(numbers) = numbers
+        {
+            numbers.write(number);
         }
-        let mut changed = Vec::with_capacity(changes.len());
-        for change in changes {
-            changed.push(change(&mut transaction).await?);
-        }
-        transaction.commit().await?;
+        pipeline::crash_point("commit-after");
         Ok(Results { accepted, settled, claimed, changed })
     }
 
     fn tell(self, results: Results) {
-        let mut accepted = results.accepted.into_iter();
         // A caller that left meanwhile hears nothing; its message is stored all the same.
-        for (count, reply) in self.accepts {
-            let _caller_left = reply.send(Ok(accepted.by_ref().take(count).collect()));
+        for ((_, reply), accepted) in self.accepts.into_iter().zip(results.accepted) {
+            let _caller_left = reply.send(Ok(accepted));
         }
-        for (reply, settled) in self.settles.into_iter().zip(results.settled) {
+        for ((_, reply), settled) in self.settles.into_iter().zip(results.settled) {
             let _caller_left = reply.send(Ok(settled));
         }
         for ((_, reply), claimed) in self.claims.into_iter().zip(results.claimed) {
@@ -220,26 +276,22 @@ impl Batch {
         }
     }
 
-    async fn commit_one_by_one(self, connection: &mut SqliteConnection) -> bool {
-        let mut admissions = self.admissions.into_iter();
-        let accepts = self.accepts.into_iter();
-        let accepts = accepts.map(|(count, reply)| Verb::Accept(admissions.by_ref().take(count).collect(), reply));
-        let settles = self.settlements.into_iter().zip(self.settles);
-        let settles = settles.map(|(settlement, reply)| Verb::Settle(Box::new(settlement), reply));
+    fn commit_one_by_one(self, connection: &Connection, memory: &mut Memory, book: &Book) -> bool {
+        let accepts = self.accepts.into_iter().map(|(admissions, reply)| Verb::Accept(admissions, reply));
+        let settles = self.settles.into_iter().map(|(settlement, reply)| Verb::Settle(settlement, reply));
         let claims = self.claims.into_iter().map(|(claim, reply)| Verb::Claim(claim, reply));
-        let verbs: Vec<Verb> = accepts.chain(settles).chain(claims).collect();
         let mut usable = true;
-        for verb in verbs {
-            usable &= Box::pin(Self::sort(std::iter::once(verb)).commit(connection)).await;
+        for verb in accepts.chain(settles).chain(claims) {
+            usable &= Self::sort(std::iter::once(verb)).commit(connection, memory, book);
         }
         usable
     }
 
-    fn fail(self, error: &Arc<sqlx::Error>) {
+    fn fail(self, error: &Arc<rusqlite::Error>) {
         for (_, reply) in self.accepts {
             let _caller_left = reply.send(Err(ledger_error("accept a message", error)));
         }
-        for reply in self.settles {
+        for (_, reply) in self.settles {
             let _caller_left = reply.send(Err(ledger_error("record an outcome", error)));
         }
         for (_, reply) in self.claims {
@@ -251,26 +303,55 @@ impl Batch {
     }
 }
 
-/// Tells whether an error is about one row rather than about the database.
-fn is_about_one(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => {
-            error.is_unique_violation() || error.is_check_violation() || error.is_foreign_key_violation()
+/// A transaction that is rolled back unless it is committed.
+struct Transaction<'c> {
+    connection: &'c Connection,
+    changes: u64,
+    open: bool,
+}
+
+impl<'c> Transaction<'c> {
+    fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self { connection, changes: connection.total_changes(), open: true })
+    }
+
+    /// Commits; returns the commit's number, unless there was nothing to commit.
+    fn commit(mut self, now: Timestamp) -> rusqlite::Result<Option<i64>> {
+        let changed = self.connection.total_changes() > self.changes;
+        let number = if changed { Some(commit_number::next(self.connection, now)?) } else { None };
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.open = false;
+        Ok(number)
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.open && !self.connection.is_autocommit() {
+            let _connection_is_given_up = self.connection.execute_batch("ROLLBACK");
         }
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => true,
+    }
+}
+
+/// Tells whether an error is about one row rather than about the database.
+pub(super) fn is_about_one(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error as E;
+    match error {
+        E::SqliteFailure(failure, _) => matches!(failure.code, ErrorCode::ConstraintViolation | ErrorCode::TooBig),
+        E::FromSqlConversionFailure(..)
+        | E::InvalidColumnType(..)
+        | E::IntegralValueOutOfRange(..)
+        | E::Utf8Error(..)
+        | E::ToSqlConversionFailure(_) => true,
         _ => false,
     }
 }
 
-pub(super) fn ledger_error(operation: &'static str, error: &Arc<sqlx::Error>) -> LedgerError {
-    // SQLITE_FULL (13), SQLITE_CORRUPT (11), SQLITE_NOTADB (26): the low byte of the extended code.
-    let code = match &**error {
-        sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).map(|code| code & 0xff),
-        _ => None,
-    };
-    let kind = match code {
-        Some(13) => LedgerErrorKind::Full,
-        Some(11 | 26) => LedgerErrorKind::Corrupt,
+pub(super) fn ledger_error(operation: &'static str, error: &Arc<rusqlite::Error>) -> LedgerError {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => LedgerErrorKind::Full,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => LedgerErrorKind::Corrupt,
         _ => LedgerErrorKind::Unavailable,
     };
     LedgerError { operation, kind, source: Some(Box::new(error.clone())) }

@@ -7,13 +7,18 @@ use domain::{
     judge,
 };
 use pipeline::ports::{
-    Accepted, Admission, Admissions as _, Claim, Claimed, DedupeEntry, Idempotency, MessageFilter, Queue as _,
-    Records as _, Settled, Settlement,
+    Accepted, Admission, Admissions as _, Claim, Claimed, DedupeEntry, HandClock, Idempotency, MessageFilter,
+    Queue as _, Records as _, Settled, Settlement, Upkeep as _,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_790_000_000_000 + seconds * 1000)
+}
+
+fn clock(seconds: i64) -> Arc<HandClock> {
+    Arc::new(HandClock::new(at(seconds)))
 }
 
 fn lane() -> Lane {
@@ -49,12 +54,12 @@ fn admission(caller: &str, text: &str) -> Admission {
 }
 
 async fn claim(ledger: &SqliteLedger, now: Timestamp) -> Vec<Claimed> {
-    let claim =
-        Claim { lane: lane(), limit: 10, now, lowest_first: false, equal_since: now - Duration::from_secs(600) };
-    ledger.claim(claim).await.unwrap()
+    let equal_since = Some(now - Duration::from_secs(600));
+    let claim = Claim { lane: lane(), limit: 10, now, lowest_first: false, served: None, equal_since };
+    ledger.claim(claim).await.unwrap().claimed
 }
 
-fn settlement(claimed: &Claimed, outcome: Outcome, now: Timestamp) -> Settlement {
+fn settlement(claimed: &Claimed, outcome: Outcome, now: Timestamp) -> Arc<Settlement> {
     let attempt = AttemptRecord {
         number: claimed.standing.attempts + 1,
         started_at: now,
@@ -64,7 +69,7 @@ fn settlement(claimed: &Claimed, outcome: Outcome, now: Timestamp) -> Settlement
         probe: false,
         redelivery: false,
     };
-    Settlement {
+    Arc::new(Settlement {
         lease: claimed.lease,
         lane: lane(),
         attempt: Some(attempt),
@@ -73,7 +78,7 @@ fn settlement(claimed: &Claimed, outcome: Outcome, now: Timestamp) -> Settlement
         sole: claimed.sole,
         metered: false,
         now,
-    }
+    })
 }
 
 fn delivered(now: Timestamp) -> Outcome {
@@ -102,17 +107,17 @@ async fn live(ledger: SqliteLedger) {
     let again = Admission { idempotency: key(1), ..admission("one", "hello") };
     let other = Admission { idempotency: key(2), ..admission("one", "other") };
     let stranger = Admission { idempotency: key(2), ..admission("two", "stranger") };
-    let accepted = ledger.accept(vec![keyed, again, other, stranger]).await.unwrap();
+    let accepted = ledger.accept([keyed, again, other, stranger].map(Arc::new).to_vec()).await.unwrap();
     assert!(matches!(accepted[0], Accepted::New { .. }));
     assert!(matches!(accepted[1], Accepted::Replayed { id: known, .. } if known == id));
     assert_eq!(accepted[2], Accepted::KeyReused);
     assert!(matches!(accepted[3], Accepted::New { .. }));
     let window = || Some(DedupeEntry { key: "d".into(), until: at(60) });
-    let repeats = vec![
+    let repeats = [
         Admission { dedupe: window(), ..admission("one", "a") },
         Admission { dedupe: window(), ..admission("one", "b") },
     ];
-    let accepted = ledger.accept(repeats).await.unwrap();
+    let accepted = ledger.accept(repeats.map(Arc::new).to_vec()).await.unwrap();
     assert!(matches!(accepted[..], [Accepted::New { .. }, Accepted::Duplicate { .. }]));
 
     // Read by its own caller only.
@@ -137,7 +142,7 @@ async fn live(ledger: SqliteLedger) {
         ledger.settle(settlement(mine, retry, at(2))).await.unwrap(),
         Settled::Recorded { recall_wanted: false }
     );
-    assert_eq!(ledger.next_due(&lane()).await.unwrap(), Some(at(5)));
+    assert_eq!(ledger.waiting_lanes().await.unwrap(), [(lane(), at(5))]);
     assert!(claim(&ledger, at(4)).await.is_empty());
     let second = claim(&ledger, at(5)).await.pop().unwrap();
     assert_eq!((second.standing.attempts, second.standing.tries), (1, 1));
@@ -157,7 +162,7 @@ async fn live(ledger: SqliteLedger) {
     // Wanted back while it waits for a retry: it is never claimed again.
     let wanted = admission("one", "wanted");
     let wanted_id = wanted.message.id;
-    ledger.accept(vec![wanted]).await.unwrap();
+    ledger.accept(vec![Arc::new(wanted)]).await.unwrap();
     let flying = claim(&ledger, at(10)).await.into_iter().find(|c| c.delivery.id.message() == wanted_id).unwrap();
     assert!(ledger.want_recall(wanted_id, None, at(10)).await.unwrap());
     let again = Outcome::Again { at: at(11), tries: 1, uncertain_since: None, reason: Reason::new("-1", "busy") };
@@ -174,23 +179,23 @@ async fn live(ledger: SqliteLedger) {
 #[tokio::test]
 async fn sqlite_lives_through_the_story() {
     let folder = tempfile::tempdir().unwrap();
-    live(SqliteLedger::open(folder.path(), at(0)).await.unwrap()).await;
+    live(SqliteLedger::open(folder.path(), clock(0), false).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn memory_lives_through_the_story() {
-    live(SqliteLedger::in_memory(at(0)).await.unwrap()).await;
+    live(SqliteLedger::in_memory(clock(0)).unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_thousand_concurrent_admissions_share_commits_and_are_all_there() {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = SqliteLedger::open(folder.path(), at(0)).await.unwrap();
-    let all = (0..1000).map(|i| ledger.accept(vec![admission("one", &i.to_string())]));
+    let ledger = SqliteLedger::open(folder.path(), clock(0), false).await.unwrap();
+    let all = (0..1000).map(|i| ledger.accept(vec![Arc::new(admission("one", &i.to_string()))]));
     let accepted = futures::future::join_all(all).await;
     assert!(accepted.iter().all(|result| matches!(result.as_deref(), Ok([Accepted::New { .. }]))));
     drop(ledger);
-    let ledger = SqliteLedger::open(folder.path(), at(1)).await.unwrap();
+    let ledger = SqliteLedger::open(folder.path(), clock(1), false).await.unwrap();
     let filter = MessageFilter { limit: 2000, ..MessageFilter::default() };
     assert_eq!(ledger.list(filter).await.unwrap().len(), 1000);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use pipeline::ports::SystemClock;
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,8 +15,16 @@ use crate::observe;
 /// A key shorter than this many characters can be guessed.
 const SHORT_KEY: usize = 16;
 
-pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
-    let loaded = context.load()?;
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// Go on with a ledger that has lost commits: what it does not hold is gone
+    #[arg(long)]
+    accept_loss: bool,
+}
+
+pub(super) async fn run(arguments: &ServeArguments, context: &Context) -> anyhow::Result<u8> {
+    let mut loaded = context.load()?;
+    loaded.config.accept_loss = arguments.accept_loss;
     observe::start_log(&loaded.config.log)?;
     for warning in check(&loaded.config)? {
         tracing::warn!("{warning}");
@@ -32,10 +40,14 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
     if key.as_deref().is_some_and(|key| key.len() < SHORT_KEY) {
         tracing::warn!("HONGYAN_API_KEY is short enough to be guessed; take a long random text");
     }
+    // Each connection is a file; the usual limit of 1024 is for people at terminals.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "Could not raise the limit of open files");
+    }
     let address = loaded.config.listen;
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("listen: could not listen on {address}"))?;
-    let house = House::start(&loaded.config, key.as_deref(), listener, Arc::new(SystemClock::new())).await?;
+    let house = House::start(&loaded.config, key.as_deref(), listener, Arc::new(clock())).await?;
     if let Some(path) = &house.first_key.made {
         tracing::info!("Made an API key; it is in {}", path.display());
     }
@@ -45,6 +57,14 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
     house.stop().await;
     tracing::info!("Stopped");
     Ok(DONE)
+}
+
+#[cfg(feature = "trials")]
+use crate::trials::clock;
+
+#[cfg(not(feature = "trials"))]
+fn clock() -> pipeline::ports::SystemClock {
+    pipeline::ports::SystemClock::new()
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -1,6 +1,7 @@
 //! `hongyan simulate`: the WeCom simulator.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -16,6 +17,9 @@ pub(super) struct SimulateArguments {
     /// Which answers to choose where WeCom's documents disagree
     #[arg(long, value_enum, default_value = "documented")]
     mode: ModeArgument,
+    /// A file with the clock's offset in milliseconds, read before each call
+    #[arg(long)]
+    clock_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -31,7 +35,8 @@ pub(super) async fn run(arguments: &SimulateArguments) -> anyhow::Result<u8> {
         ModeArgument::Strict => Mode::Strict,
         ModeArgument::Lenient => Mode::Lenient,
     };
-    let options = Options { listen: arguments.listen, rules: Rules::of(mode), clock_file: None };
+    let options =
+        Options { listen: arguments.listen, rules: Rules::of(mode), clock_file: arguments.clock_file.clone() };
     let running =
         Simulator::start(options).await.with_context(|| format!("could not listen on {}", arguments.listen))?;
     print(&format!("WeCom simulator: {0}  (phone page: {0}/, control: {0}/_sim/)", running.origin));

@@ -23,7 +23,7 @@ pub struct KeyRing {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     /// The key of the environment or of the first start's file: an administrator's.
-    first: ApiKeyRecord,
+    first: (String, Arc<Grant>),
     kept: parking_lot::RwLock<Vec<ApiKeyRecord>>,
 }
 
@@ -62,7 +62,7 @@ pub enum KeyRingError {
 
 /// Returns what is kept of a key: SHA-256 in hexadecimal.
 pub fn hash_of(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(key.as_bytes()))
 }
 
 /// Makes a key of 256 random bits.
@@ -95,15 +95,7 @@ impl KeyRing {
             scopes: Scopes::new([Scope::Admin]),
             allow: AllowList::default(),
         };
-        let first = ApiKeyRecord {
-            prefix: "(first key)".to_owned(),
-            hash: hash_of(first_key),
-            grant,
-            created_at: clock.now(),
-            expires_at: None,
-            revoked_at: None,
-            last_used_at: None,
-        };
+        let first = (hash_of(first_key), Arc::new(grant));
         let kept = parking_lot::RwLock::new(ledger.keys().await?);
         Ok(Self { ledger, clock, first, kept })
     }
@@ -150,11 +142,12 @@ impl KeyRing {
     fn grant_of(self: &Arc<Self>, presented: &str) -> Option<Arc<Grant>> {
         let hash = hash_of(presented);
         let now = self.clock.now();
-        let matches = |key: &ApiKeyRecord| bool::from(key.hash.as_bytes().ct_eq(hash.as_bytes()));
-        if matches(&self.first) {
-            return Some(Arc::new(self.first.grant.clone()));
+        let matches = |kept: &str| bool::from(kept.as_bytes().ct_eq(hash.as_bytes()));
+        let (first, grant) = &self.first;
+        if matches(first) {
+            return Some(grant.clone());
         }
-        let found = self.kept.read().iter().rfind(|key| matches(key)).cloned()?;
+        let found = self.kept.read().iter().rfind(|key| matches(&key.hash)).cloned()?;
         if !found.is_live(now) {
             return None;
         }
@@ -186,20 +179,14 @@ fn unauthorised() -> ApiError {
         .with_hint("send `Authorization: Bearer hk_…`; a key in the URL is never read")
 }
 
-/// Lets only requests with a key pass.
-pub(super) async fn require_key(
-    State(api): State<Api>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let grant = presented(&request).and_then(|key| api.keys.grant_of(key)).ok_or_else(unauthorised)?;
-    request.extensions_mut().insert(grant);
-    Ok(next.run(request).await)
+/// Finds what the key of a request allows.
+pub(super) fn grant_of(api: &Api, request: &Request) -> Result<Arc<Grant>, ApiError> {
+    presented(request).and_then(|key| api.keys.grant_of(key)).ok_or_else(unauthorised)
 }
 
 /// Lets pass requests with a key that may read, and those from this machine where that is configured.
 pub(super) async fn require_key_or_this_machine(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {

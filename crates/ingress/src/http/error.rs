@@ -173,6 +173,11 @@ impl From<AcceptError> for ApiError {
             AcceptError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
                 .with_field("Idempotency-Key")
                 .with_hint("use a new key for a new request; a repeat must be byte for byte the same"),
+            AcceptError::Overloaded => {
+                let refused = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string())
+                    .with_hint("nothing was stored: send it again after Retry-After, with the same Idempotency-Key");
+                Self { retry_after: Some(1), ..refused }
+            }
             // The intake has logged why.
             AcceptError::NotStored(cause) => not_stored(cause.kind),
             _ => Self { cause: Some(Box::new(error)), ..Self::internal() },

@@ -1,5 +1,7 @@
 //! The API about itself: `/openapi.json` and `/docs`.
 
+use std::sync::Arc;
+
 use axum::Router;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -31,9 +33,9 @@ impl Modify for BearerKey {
 
 /// Returns the description of the API: OpenAPI 3.1.
 pub fn description() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::<Api>::with_openapi(Description::openapi()).merge(v1::router()).split_for_parts().1
+    OpenApiRouter::<Arc<Api>>::with_openapi(Description::openapi()).merge(v1::router()).split_for_parts().1
 }
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router<Arc<Api>> {
     Router::from(SwaggerUi::new("/docs").url("/openapi.json", description()))
 }

@@ -8,6 +8,8 @@ mod submission;
 mod submit;
 mod view;
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -18,7 +20,7 @@ use utoipa_axum::routes;
 
 use super::{Api, ApiError};
 
-pub(super) fn router() -> OpenApiRouter<Api> {
+pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(submit::submit, read::list))
         .routes(routes!(batch::submit_batch))
@@ -31,7 +33,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 }
 
 /// Reads a body of at most `limit` bytes within the configured time.
-async fn read_body(State(api): &State<Api>, body: axum::body::Body, limit: usize) -> Result<Bytes, ApiError> {
+async fn read_body(State(api): &State<Arc<Api>>, body: axum::body::Body, limit: usize) -> Result<Bytes, ApiError> {
     let too_large = || {
         let message = format!("the body is larger than {limit} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)

@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 
 use super::{Shared, Slot};
 use crate::accept::request_hash;
+use crate::crash_point;
 use crate::outcome;
 use crate::ports::{Channel, Claimed, Settlement};
 use crate::telemetry::{AttemptEnded, Happening as _, LaneChanged};
@@ -22,9 +23,11 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) 
     let (settlement, retry) = match look(desk.channel.as_deref(), &claimed, now) {
         Look::Settle(outcome) => (settlement(&claimed, None, outcome, None, false, now), false),
         Look::Send { channel, body, protected } => {
+            crash_point("call-before");
             let attempt = call(&shared, channel, body.clone(), &claimed).await;
+            crash_point("call-after");
             let ended_at = shared.clock.now();
-            AttemptEnded { lane: &desk.lane, attempt: &attempt, took: ended_at.since(now), now: ended_at }.emit();
+            AttemptEnded { desk: &desk, attempt: &attempt, took: ended_at.since(now), now: ended_at }.emit();
             if let Some(state) = slot.answered(&attempt, ended_at) {
                 LaneChanged { lane: &desk.lane, state, attempt: &attempt }.emit();
             }
@@ -46,7 +49,7 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) 
             (settlement(&claimed, Some(record), outcome, frozen, channel.quota().is_some(), ended_at), again)
         }
     };
-    outcome::settle(&shared, settlement).await;
+    outcome::settle(&shared, &desk.meters, settlement).await;
     if retry {
         desk.draw_attention();
     }
@@ -82,7 +85,8 @@ fn look<'a>(channel: Option<&'a dyn Channel>, claimed: &Claimed, now: Timestamp)
             reason.with_hint("start the version that accepted it, or send it anew"),
         ));
     };
-    let body = match &claimed.frozen {
+    let known = claimed.frozen.as_ref().or(claimed.rendered.as_ref().filter(|_| standing.duplicate_check));
+    let body = match known {
         Some(body) => body.clone(),
         None => match render(channel, content, claimed) {
             Ok(body) => body,
@@ -96,7 +100,7 @@ fn look<'a>(channel: Option<&'a dyn Channel>, claimed: &Claimed, now: Timestamp)
         },
     };
     // An earlier version may have rendered otherwise: then WeCom would not recognise the repeat.
-    let unchanged = claimed.frozen.is_some() || request_hash(&body).short() == delivery.request_hash.short();
+    let unchanged = known.is_some() || request_hash(&body).short() == delivery.request_hash.short();
     let protected = standing.duplicate_check && channel.duplicate_check().is_some() && unchanged;
     if let (Some(since), Some(interval), true) = (standing.uncertain_since, channel.duplicate_check(), protected)
         && now + INTERVAL_MARGIN >= since + interval

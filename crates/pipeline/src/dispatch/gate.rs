@@ -6,6 +6,8 @@ use crate::ports::Channel;
 
 /// How many deliveries may be claimed and not yet settled, for each call that may be under way.
 const IN_FLIGHT_PER_CALL: usize = 2;
+/// Less room than this part of all is scant.
+const SCANT: usize = 8;
 /// Calls a lane without a channel settles at once as dead.
 const UNCONFIGURED: usize = 64;
 
@@ -19,6 +21,8 @@ pub(crate) struct Gate {
     ready: bool,
     /// Whether more waits in the ledger than the last claim took.
     pub(crate) backlog: bool,
+    /// Whether the desk waits for room.
+    pub(crate) awaited: bool,
 }
 
 /// What may start now.
@@ -29,11 +33,13 @@ pub(crate) struct Room {
     pub(crate) probe: bool,
     /// When there will be room, if time alone makes it.
     pub(crate) opens_at: Option<Timestamp>,
+    /// Whether most of the calls are under way while more waits: soon there will be more room.
+    pub(crate) is_scant: bool,
 }
 
 impl Room {
     fn none(opens_at: Option<Timestamp>) -> Self {
-        Self { free: 0, probe: false, opens_at }
+        Self { free: 0, probe: false, opens_at, is_scant: false }
     }
 }
 
@@ -48,6 +54,7 @@ impl Gate {
             ready: window.is_none(),
             window,
             backlog: false,
+            awaited: false,
         }
     }
 
@@ -76,9 +83,12 @@ impl Gate {
             Admission::AfterProbe => return Room::none(None),
         };
         match self.window.as_mut().map(|window| window.next_slot(now)) {
-            None => Room { free, probe, opens_at: None },
+            None => {
+                let is_scant = self.backlog && !probe && free < self.concurrency / SCANT;
+                Room { free, probe, opens_at: None, is_scant }
+            }
             // A window gives out one slot at a time, each after a look at the last.
-            Some(Slot::Free) => Room { free: 1, probe, opens_at: None },
+            Some(Slot::Free) => Room { free: 1, probe, opens_at: None, is_scant: false },
             Some(Slot::At(time)) => Room::none(Some(time)),
             Some(Slot::AfterAnswer) => Room::none(None),
         }
@@ -95,16 +105,18 @@ impl Gate {
         }
     }
 
-    pub(crate) fn answered(&mut self, attempt: &Attempt, probe: bool, now: Timestamp) -> Option<LaneState> {
+    /// Frees a call; returns the lane's new state, if it changed, and whether the desk waits for this.
+    pub(crate) fn answered(&mut self, attempt: &Attempt, probe: bool, now: Timestamp) -> (Option<LaneState>, bool) {
         self.calls -= 1;
         if let Some(window) = &mut self.window {
             window.answer(now);
         }
-        self.breaker.note(attempt, probe, now)
+        (self.breaker.note(attempt, probe, now), std::mem::take(&mut self.awaited))
     }
 
-    /// Gives everything back at the end; `answered` says whether a call was made and answered.
-    pub(crate) fn leave(&mut self, answered: bool, probe: bool) {
+    /// Gives everything back at the end; `answered` says whether a call was made and answered. Returns whether the desk
+    /// waits for this.
+    pub(crate) fn leave(&mut self, answered: bool, probe: bool) -> bool {
         self.in_flight -= 1;
         if !answered {
             self.calls -= 1;
@@ -115,6 +127,7 @@ impl Gate {
                 self.breaker.probe_unused();
             }
         }
+        std::mem::take(&mut self.awaited)
     }
 
     pub(crate) fn backlog_gone(&mut self) {

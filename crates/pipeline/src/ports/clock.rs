@@ -30,6 +30,12 @@ impl SystemClock {
     pub fn new() -> Self {
         Self { started_at: machine_time(), started: Instant::now() }
     }
+
+    /// Reads a clock that is ahead of the machine's by so many milliseconds, or behind it.
+    #[cfg(feature = "trials")]
+    pub fn off_by(millis: i64) -> Self {
+        Self { started_at: Timestamp::from_millis(machine_time().as_millis() + millis), started: Instant::now() }
+    }
 }
 
 impl Default for SystemClock {

@@ -8,6 +8,7 @@
 //! on disk.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,8 +18,8 @@ use domain::{
 };
 
 /// All of the ledger.
-pub trait Ledger: Admissions + Queue + Records + Keys {}
-impl<T: Admissions + Queue + Records + Keys> Ledger for T {}
+pub trait Ledger: Admissions + Queue + Upkeep + Records + Keys {}
+impl<T: Admissions + Queue + Upkeep + Records + Keys> Ledger for T {}
 
 /// A submission that passed every check, ready to be made durable.
 #[derive(Clone, Debug)]
@@ -27,12 +28,21 @@ pub struct Admission {
     pub message: Message,
     /// Its deliveries, in order of position.
     pub deliveries: Vec<Delivery>,
-    /// Positions (from 0) of the deliveries that are claimed by the same commit, because a dispatcher waits for them.
-    pub born_leased: Vec<usize>,
+    /// The deliveries that are claimed by the same commit, because a dispatcher waits for them.
+    pub born_leased: Vec<BornLeased>,
     /// The caller's idempotency key.
     pub idempotency: Option<Idempotency>,
     /// What makes a later submission a repeat of this one.
     pub dedupe: Option<DedupeEntry>,
+}
+
+/// A delivery that is claimed by the commit that accepts it.
+#[derive(Clone, Copy, Debug)]
+pub struct BornLeased {
+    /// Its position in the admission, from 0.
+    pub index: usize,
+    /// As in [`Claim`].
+    pub equal_since: Option<Timestamp>,
 }
 
 /// An idempotency key and the request it stands for.
@@ -103,8 +113,20 @@ pub struct Claim {
     pub now: Timestamp,
     /// Bulk before urgent, so that bulk is never starved.
     pub lowest_first: bool,
-    /// Requests equal to one attempted at or after this time must not carry the duplicate check.
-    pub equal_since: Timestamp,
+    /// The caller that was served last: those after it come first.
+    pub served: Option<CallerId>,
+    /// Requests equal to one attempted at or after this time must not carry the duplicate check; `None` where the upstream
+    /// has no such check.
+    pub equal_since: Option<Timestamp>,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// What is to be tried now.
+    pub claimed: Vec<Claimed>,
+    /// When the next delivery is due: now, if there may be more than there was room for.
+    pub next_due: Option<Timestamp>,
 }
 
 /// A delivery to be tried.
@@ -112,6 +134,8 @@ pub struct Claim {
 pub struct Claimed {
     /// The delivery.
     pub delivery: Delivery,
+    /// Whose it is.
+    pub caller: CallerId,
     /// The right to settle it.
     pub lease: Lease,
     /// What happened to it before.
@@ -122,6 +146,8 @@ pub struct Claimed {
     pub options: Options,
     /// The request body of the first attempt, once there was one that is to be repeated.
     pub frozen: Option<Bytes>,
+    /// The request body as it was rendered for accepting, with the duplicate check, if it is still at hand.
+    pub rendered: Option<Bytes>,
     /// Whether the message has no other delivery.
     pub sole: bool,
 }
@@ -299,7 +325,7 @@ pub trait Admissions: Send + Sync {
     ///
     /// # Errors
     /// [`LedgerError`] if none of them could be stored.
-    async fn accept(&self, admissions: Vec<Admission>) -> Result<Vec<Accepted>, LedgerError>;
+    async fn accept(&self, admissions: Vec<Arc<Admission>>) -> Result<Vec<Accepted>, LedgerError>;
 
     /// Looks up what an idempotency key stands for, if it is known: [`Accepted::Replayed`] or [`Accepted::KeyReused`].
     ///
@@ -311,17 +337,17 @@ pub trait Admissions: Send + Sync {
 /// Giving deliveries out and taking outcomes back.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Claims what is due on a lane, in order of priority and due time.
+    /// Claims what is due on a lane, in order of priority, in turns between callers, in order of due time.
     ///
     /// # Errors
     /// [`LedgerError`] if nothing was claimed.
-    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, LedgerError>;
+    async fn claim(&self, claim: Claim) -> Result<Claims, LedgerError>;
 
     /// Records an attempt and its outcome.
     ///
     /// # Errors
     /// [`LedgerError`] if nothing was recorded.
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, LedgerError>;
+    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Settled, LedgerError>;
 
     /// Gives back what is claimed and was not settled: for a graceful stop.
     ///
@@ -335,18 +361,16 @@ pub trait Queue: Send + Sync {
     /// [`LedgerError`] if it could not be read.
     async fn waiting_lanes(&self) -> Result<Vec<(Lane, Timestamp)>, LedgerError>;
 
-    /// Returns when the first waiting delivery of a lane is due.
-    ///
-    /// # Errors
-    /// [`LedgerError`] if it could not be read.
-    async fn next_due(&self, lane: &Lane) -> Result<Option<Timestamp>, LedgerError>;
-
     /// Returns when calls on a metered lane ended, at or after `since`.
     ///
     /// # Errors
     /// [`LedgerError`] if it could not be read.
     async fn recent_calls(&self, lane: &Lane, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError>;
+}
 
+/// Keeping the ledger in order: each verb a small step, so that none keeps the others waiting.
+#[async_trait]
+pub trait Upkeep: Send + Sync {
     /// Settles as expired what waits beyond its time, and as recalled what waits although it is wanted back; returns how
     /// many, at most `limit` of each.
     ///
@@ -354,7 +378,7 @@ pub trait Queue: Send + Sync {
     /// [`LedgerError`] if nothing was settled.
     async fn settle_overdue(&self, now: Timestamp, limit: usize) -> Result<usize, LedgerError>;
 
-    /// Forgets idempotency and dedupe keys that have expired; returns how many, at most `limit`.
+    /// Forgets idempotency and dedupe keys that have expired; returns how many, at most `limit` of each.
     ///
     /// # Errors
     /// [`LedgerError`] if nothing was forgotten.
@@ -364,6 +388,31 @@ pub trait Queue: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> Result<usize, LedgerError>;
+
+    /// Forgets requests that went out before a time; returns how many, at most `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if nothing was forgotten.
+    async fn forget_requests(&self, before: Timestamp, limit: usize) -> Result<usize, LedgerError>;
+
+    /// Makes messages accepted before a time quick to find by recipient and tag; returns how many, at most `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if none were.
+    async fn index_messages(&self, before: Timestamp, limit: usize) -> Result<usize, LedgerError>;
+
+    /// Forgets messages accepted before a time, with all that happened to them, if nothing of them is open; returns how
+    /// many, at most `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if nothing was forgotten.
+    async fn forget_messages(&self, before: Timestamp, limit: usize) -> Result<usize, LedgerError>;
+
+    /// Looks for damage; says what it found.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it could not look.
+    async fn find_damage(&self) -> Result<Option<String>, LedgerError>;
 }
 
 /// Reading and changing what was accepted. Each verb takes the caller, so that none sees another's.

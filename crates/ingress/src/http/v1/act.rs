@@ -1,5 +1,7 @@
 //! `POST /v1/messages/{id}/cancel|retry|recall`: changing what was accepted.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -26,7 +28,7 @@ use crate::http::{Api, ApiError, Caller};
     )
 )]
 pub(super) async fn cancel(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<MessageView>, ApiError> {
@@ -61,7 +63,7 @@ pub(super) async fn cancel(
     )
 )]
 pub(super) async fn retry(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<MessageView>, ApiError> {
@@ -95,7 +97,7 @@ pub(super) async fn retry(
     )
 )]
 pub(super) async fn recall(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<MessageView>), ApiError> {

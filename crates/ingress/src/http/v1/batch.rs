@@ -1,5 +1,7 @@
 //! `POST /v1/messages/batch`: NDJSON, one submission a line, one result a line, few commits.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -56,7 +58,11 @@ pub(super) struct LineResult {
         (status = 413, description = "Over 64 MiB before anything was accepted; later, a last result says so", body = ErrorEnvelope),
     )
 )]
-pub(super) async fn submit_batch(state: State<Api>, caller: Caller, body: Body) -> Result<impl IntoResponse, ApiError> {
+pub(super) async fn submit_batch(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    body: Body,
+) -> Result<impl IntoResponse, ApiError> {
     let mut batch = Batch { api: state.0, caller, line: 0, pending: Vec::new(), pending_bytes: 0, results: Vec::new() };
     let ended = batch.read(body).await;
     batch.flush().await;
@@ -71,7 +77,7 @@ pub(super) async fn submit_batch(state: State<Api>, caller: Caller, body: Body) 
 }
 
 struct Batch {
-    api: Api,
+    api: Arc<Api>,
     caller: Caller,
     line: usize,
     pending: Vec<(usize, Submission)>,
@@ -153,7 +159,7 @@ impl Batch {
                 "the line is larger than 1 MiB",
             ));
         }
-        SubmissionBody::parse(line)?.into_submission(None, hash_of("POST", "/v1/messages/batch", line), true)
+        SubmissionBody::parse(line)?.into_submission(None, || hash_of("POST", "/v1/messages/batch", line), true)
     }
 
     async fn flush(&mut self) {

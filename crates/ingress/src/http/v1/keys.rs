@@ -1,5 +1,7 @@
 //! `/v1/keys`: making, listing and revoking API keys, for administrators.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -106,7 +108,7 @@ impl From<&ApiKeyRecord> for KeyView {
         (status = 403, description = "Not an administrator's key", body = ErrorEnvelope),
     )
 )]
-pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Vec<KeyView>>, ApiError> {
+pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Vec<KeyView>>, ApiError> {
     need(&caller, Scope::Admin)?;
     Ok(Json(api.keys.list().iter().map(KeyView::from).collect()))
 }
@@ -125,7 +127,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
     )
 )]
 pub(super) async fn create(
-    state: State<Api>,
+    state: State<Arc<Api>>,
     caller: Caller,
     body: Body,
 ) -> Result<(StatusCode, Json<NewKeyView>), ApiError> {
@@ -167,7 +169,7 @@ pub(super) async fn create(
     )
 )]
 pub(super) async fn revoke(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     Path(prefix): Path<String>,
 ) -> Result<StatusCode, ApiError> {

@@ -2,6 +2,8 @@
 
 #![expect(unused_qualifications, reason = "utoipa's macro qualifies what it derives")]
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use domain::{Scope, Violation};
@@ -31,7 +33,7 @@ const MAX_PAGE: usize = 500;
     )
 )]
 pub(super) async fn read(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<MessageView>, ApiError> {
@@ -71,7 +73,7 @@ pub(super) struct ListQuery {
     )
 )]
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<PageView>, ApiError> {

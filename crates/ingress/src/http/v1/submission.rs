@@ -159,6 +159,10 @@ pub(super) struct DedupeBody {
 impl SubmissionBody {
     /// Reads a body. What is not JSON is 400; what is not a submission is 422.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        if let Ok(body) = serde_json::from_slice(bytes) {
+            return Ok(body);
+        }
+        // Once more, slower, to name the field that is wrong.
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
@@ -172,7 +176,7 @@ impl SubmissionBody {
     pub(super) fn into_submission(
         self,
         key: Option<String>,
-        hash: RequestHash,
+        hash: impl FnOnce() -> RequestHash,
         in_batch: bool,
     ) -> Result<Submission, ApiError> {
         if self.idempotency_key.is_some() && !in_batch {
@@ -199,7 +203,7 @@ impl SubmissionBody {
             dedupe: self.dedupe.map(DedupeBody::into_dedupe).transpose()?,
             tags: self.tags,
             metadata: metadata(self.metadata.as_deref())?,
-            idempotency: key.or(self.idempotency_key).map(|key| (key, hash)),
+            idempotency: key.or(self.idempotency_key).map(|key| (key, hash())),
         })
     }
 

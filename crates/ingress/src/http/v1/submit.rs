@@ -1,5 +1,7 @@
 //! `POST /v1/messages`: one message in, 202 with a receipt once it is on disk.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -36,14 +38,14 @@ use crate::http::{Api, ApiError, Caller, MAX_BODY};
     )
 )]
 pub(super) async fn submit(
-    state: State<Api>,
+    state: State<Arc<Api>>,
     caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     let bytes = read_body(&state, body, MAX_BODY).await?;
     let read = || {
-        let hash = hash_of("POST", "/v1/messages", &bytes);
+        let hash = || hash_of("POST", "/v1/messages", &bytes);
         SubmissionBody::parse(&bytes)?.into_submission(idempotency_key(&headers)?, hash, false)
     };
     let submission = read().inspect_err(ApiError::count)?;

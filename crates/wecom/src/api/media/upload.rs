@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::client::envelope_of;
 use crate::limits::{self, Checker, DOC_MEDIA_UPLOAD, LimitViolation};
-use crate::transport::Outgoing;
+use crate::transport::{Outgoing, RequestBody, streamed};
 use crate::{Error, ErrorKind, MediaId, Method, Transport};
 
 /// The slowest upload that is waited for, in bytes a second, beyond the client's own timeout.
@@ -60,7 +60,7 @@ pub struct UploadMedia {
     length: u64,
     /// Random, so that no file can hold it.
     boundary: String,
-    body: reqwest::Body,
+    body: RequestBody,
 }
 
 impl fmt::Debug for UploadMedia {
@@ -105,7 +105,7 @@ impl UploadMedia {
         let parts = stream::once(async move { Ok(head) })
             .chain(content.map(|chunk| chunk.map_err(Into::into)))
             .chain(stream::once(async { Ok(tail) }));
-        Self { file_name, length, boundary, body: reqwest::Body::wrap_stream(parts) }
+        Self { file_name, length, boundary, body: streamed(parts) }
     }
 
     /// Returns every documented rule that this file breaks.

@@ -1,0 +1,112 @@
+//! What the writer's thread keeps in mind of the database, so that no message pays for looking it up.
+//!
+//! Loaded at the start, and again after a transaction failed: then it may say more than the database.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+
+use domain::{Delivery, MessageId, Timestamp};
+use rusqlite::{Connection, params};
+
+use super::search;
+
+/// How long a request is kept in mind: longer than any upstream recognises a repeat. It is forgotten between one and two
+/// of these later; a longer memory than needed only turns the duplicate check off once too often.
+const GENERATION_MILLIS: i64 = 15 * 60 * 1000;
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) requests: RecentRequests,
+    /// Up to here messages are found by their terms.
+    pub(super) indexed_until: MessageId,
+}
+
+impl Memory {
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self { requests: RecentRequests::load(connection)?, indexed_until: search::indexed_until(connection)? })
+    }
+}
+
+/// Requests that went out lately.
+#[derive(Debug, Default)]
+pub(super) struct RecentRequests {
+    current: HashSet<u64>,
+    before: HashSet<u64>,
+    /// When the current generation began.
+    began: i64,
+}
+
+impl RecentRequests {
+    fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut recent = Self::default();
+        let mut find = connection.prepare("SELECT hash, lane, at FROM request ORDER BY rowid")?;
+        let mut rows = find.query([])?;
+        while let Some(row) = rows.next()? {
+            recent.remember(key(row.get(0)?, row.get_ref(1)?.as_str()?), row.get(2)?);
+        }
+        Ok(recent)
+    }
+
+    /// Tells whether an equal request went out lately on the same lane: then the upstream would swallow this one, if it
+    /// carried the duplicate check.
+    pub(super) fn holds(&self, delivery: &Delivery) -> bool {
+        let key = key(delivery.request_hash.short(), delivery.lane.as_str());
+        self.current.contains(&key) || self.before.contains(&key)
+    }
+
+    /// Notes that a request goes out.
+    pub(super) fn note(&mut self, connection: &Connection, delivery: &Delivery, at: Timestamp) -> rusqlite::Result<()> {
+        let (hash, lane) = (delivery.request_hash.short(), delivery.lane.as_str());
+        connection.prepare_cached("INSERT INTO request (hash, lane, at) VALUES (?, ?, ?)")?.execute(params![
+            hash,
+            lane,
+            at.as_millis()
+        ])?;
+        self.remember(key(hash, lane), at.as_millis());
+        Ok(())
+    }
+
+    fn remember(&mut self, key: u64, at: i64) {
+        if at - self.began >= GENERATION_MILLIS {
+            let old = std::mem::take(&mut self.current);
+            self.before = if at - self.began < 2 * GENERATION_MILLIS { old } else { HashSet::new() };
+            self.began = at;
+        }
+        self.current.insert(key);
+    }
+}
+
+/// Equal requests of two lanes are two.
+fn key(hash: i64, lane: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one((hash, lane))
+}
+
+/// Forgets requests that went out before a time, the oldest first.
+pub(super) fn forget_requests(connection: &Connection, before: Timestamp, limit: i64) -> rusqlite::Result<usize> {
+    // In the order of rows is in the order of time: looking stops at the limit, whether or not they are old.
+    connection
+        .prepare_cached(
+            "DELETE FROM request WHERE rowid IN (SELECT rowid FROM (SELECT rowid, at FROM request ORDER BY rowid LIMIT ?) WHERE at < ?)",
+        )?
+        .execute(params![limit, before.as_millis()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_kept_in_mind_for_at_least_a_generation_and_at_most_two() {
+        let mut recent = RecentRequests::default();
+        let known = |recent: &RecentRequests, key| recent.current.contains(&key) || recent.before.contains(&key);
+        let start = 1_790_000_000_000;
+        recent.remember(1, start);
+        recent.remember(2, start + GENERATION_MILLIS - 1);
+        recent.remember(3, start + GENERATION_MILLIS);
+        assert!(known(&recent, 1) && known(&recent, 2));
+        recent.remember(4, start + 2 * GENERATION_MILLIS);
+        assert!(!known(&recent, 1) && !known(&recent, 2) && known(&recent, 3));
+        recent.remember(5, start + 9 * GENERATION_MILLIS);
+        assert!(!known(&recent, 4) && known(&recent, 5));
+    }
+}

@@ -1,0 +1,162 @@
+//! F7: databases that are gone, older, cut, damaged, foreign, newer or not writable.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::Trial;
+use crate::disk_full::Mount;
+use crate::house::{Accepted, House, callers, to_member};
+
+pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
+    let mut cases = Vec::new();
+    let mut house = House::start(trial).await?;
+    let accepted = Accepted::default();
+    callers(&house.gateway, 0..40, 4, Duration::ZERO, &accepted).await??;
+    house.settled(accepted.lock().clone().values()).await?;
+    house.stop()?;
+    let ledger = house.gateway.ledger();
+    let kept = trial.folder.join("kept.sqlite");
+    std::fs::copy(&ledger, &kept)?;
+
+    std::fs::remove_file(&ledger)?;
+    refuses(&house, "and commit").context("the file is gone")?;
+    ensure!(!ledger.exists(), "an empty ledger was put in the place of one that is gone");
+    cases.push("gone");
+    std::fs::copy(&kept, &ledger)?;
+
+    house.open().await?;
+    callers(&house.gateway, 40..80, 4, Duration::ZERO, &accepted).await??;
+    house.stop()?;
+    let whole = trial.folder.join("whole.sqlite");
+    std::fs::copy(&ledger, &whole)?;
+    std::fs::copy(&kept, &ledger)?;
+    refuses(&house, "--accept-loss").context("an older file")?;
+    accepts_loss(&mut house).await?;
+    cases.push("older");
+
+    cut_log(&mut house, &accepted).await.context("a cut log")?;
+    cases.push("cut log");
+    for (case, expected) in
+        [("foreign", "is not a Hongyan ledger"), ("newer", "has schema 99"), ("text", "cannot be opened")]
+    {
+        replace(&ledger, case)?;
+        refuses(&house, expected).context(case)?;
+        cases.push(case);
+    }
+    damaged_page(&mut house, &whole).await.context("a damaged page")?;
+    cases.push("damaged page");
+    read_only(trial).await.context("a read-only disk")?;
+    cases.push("read-only");
+    Ok(json!({ "cases": cases }))
+}
+
+/// The gateway must not start, and say why.
+fn refuses(house: &House, expected: &str) -> anyhow::Result<()> {
+    let output = house.gateway.command().arg("serve").output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success(), "it started");
+    ensure!(said.contains(expected), "it says: {said}");
+    Ok(())
+}
+
+async fn accepts_loss(house: &mut House) -> anyhow::Result<()> {
+    let mut command = house.gateway.command();
+    command.args(["serve", "--accept-loss"]);
+    let gateway = &house.gateway;
+    let process = trials::program::Process::start(command, gateway.address, "/readyz", &gateway.log()).await?;
+    process.terminate()?;
+    // Once accepted, it is not asked again.
+    house.open().await?;
+    house.stop().map(drop)
+}
+
+/// Killed with commits in its write-ahead log only, and the log cut: what is missing is noticed.
+async fn cut_log(house: &mut House, accepted: &Accepted) -> anyhow::Result<()> {
+    house.open().await?;
+    callers(&house.gateway, 80..120, 4, Duration::ZERO, accepted).await??;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    house.kill()?;
+    let log = house.gateway.ledger().with_extension("sqlite-wal");
+    let length = std::fs::metadata(&log)?.len();
+    std::fs::OpenOptions::new().write(true).open(&log)?.set_len(length / 2)?;
+    refuses(house, "--accept-loss")?;
+    accepts_loss(house).await
+}
+
+/// Puts something else in the ledger's place.
+fn replace(ledger: &Path, case: &str) -> anyhow::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let path = ledger.with_extension(format!("sqlite{suffix}"));
+        if path.exists() {
+            std::fs::remove_file(path)?;
+        }
+    }
+    match case {
+        "foreign" => {
+            let other = rusqlite::Connection::open(ledger)?;
+            other.execute_batch("PRAGMA application_id = 7; CREATE TABLE theirs (x)")?;
+        }
+        "newer" => {
+            let newer = rusqlite::Connection::open(ledger)?;
+            newer.execute_batch("PRAGMA application_id = 1213817198; PRAGMA user_version = 99")?;
+        }
+        _ => std::fs::write(ledger, "this is no database, but a letter of some length, to whom it may concern")?,
+    }
+    Ok(())
+}
+
+/// One page is overwritten: either the start refuses, or readiness turns red soon.
+async fn damaged_page(house: &mut House, whole: &Path) -> anyhow::Result<()> {
+    let ledger = house.gateway.ledger();
+    let mut bytes = std::fs::read(whole)?;
+    let page = 4096;
+    // Pages of rows, not the first, which holds the header.
+    let damaged = (bytes.len() / page / 2).max(2) * page;
+    bytes[damaged..damaged + page].fill(0xa5);
+    std::fs::write(&ledger, bytes)?;
+    let mut command = house.gateway.command();
+    command.args(["serve", "--accept-loss"]);
+    let mut process = trials::program::Process::begin(command, house.gateway.address, &house.gateway.log())?;
+    let started = Instant::now();
+    let mut http = house.gateway.connection();
+    loop {
+        if let Some(status) = process.ended()? {
+            ensure!(!status.success(), "it ended in order");
+            return Ok(());
+        }
+        if let Ok(answer) = http.request(Method::GET, "/readyz", "").await
+            && answer.status == 503
+            && answer.json()["error"]["code"] == "damaged"
+        {
+            return Ok(());
+        }
+        ensure!(started.elapsed() < Duration::from_secs(20), "it is ready over a damaged database");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The disk turns read-only under a running gateway, and writable again.
+async fn read_only(trial: &Trial) -> anyhow::Result<()> {
+    let folder = trial.folder.join("read-only");
+    let data = folder.join("data");
+    let mount = Mount::small(&data)?;
+    let mut house = House::prepare_in(trial, &folder).await?;
+    house.open().await?;
+    let mut http = house.gateway.connection();
+    mount.read_only(true)?;
+    let refused = http.request(Method::POST, "/v1/messages", to_member(1).to_string()).await?;
+    mount.read_only(false)?;
+    ensure!(refused.status == 503 || refused.status == 507, "{}", refused.status);
+    let asked = Instant::now();
+    while http.request(Method::POST, "/v1/messages", to_member(2).to_string()).await?.status != 202 {
+        ensure!(asked.elapsed() < Duration::from_secs(5), "still refused on a writable disk");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    house.stop()?;
+    drop(mount);
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! F3: death at every named point, many times. Each point is reached by traffic that passes it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::Trial;
+use crate::house::{Accepted, House, callers, to_member};
+
+/// The points of `hongyan-pipeline`'s list, read from the binary so that none is forgotten.
+fn points(binary: &Path) -> anyhow::Result<Vec<String>> {
+    let output = std::process::Command::new(binary).arg("crash-points").output()?;
+    let listed = String::from_utf8(output.stdout)?;
+    let points: Vec<String> = listed.lines().map(str::to_owned).collect();
+    ensure!(points.len() >= 15, "the binary lists no crash points; it must be built with the feature trials");
+    Ok(points)
+}
+
+pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
+    let times = trial.either(1, 20);
+    let points = points(&trial.binary)?;
+    let mut redelivered = 0;
+    for point in &points {
+        for pass in 0..times {
+            let folder = trial.folder.join(format!("{point}-{pass}"));
+            std::fs::create_dir(&folder)?;
+            redelivered += die_at(trial, &folder, point).await.with_context(|| point.clone())?;
+            // Two hundred ledgers are not kept.
+            crate::secrets::none_in(&folder)?;
+            std::fs::remove_dir_all(&folder)?;
+        }
+    }
+    Ok(
+        json!({ "points": points.len(), "times": times, "lost": 0, "seen_twice": 0, "stuck": 0, "redelivered": redelivered }),
+    )
+}
+
+/// Lets the gateway die at a point, starts it again, and looks whether all is well.
+async fn die_at(trial: &Trial, folder: &Path, point: &str) -> anyhow::Result<usize> {
+    let mut house = House::prepare_in(trial, folder).await?;
+    let accepted = Accepted::default();
+    let seen_before = passed_by_an_earlier_run(point);
+    if seen_before {
+        // What this point works on is made by a run without it.
+        house.open().await?;
+        callers(&house.gateway, 0..10, 2, Duration::ZERO, &accepted).await??;
+        house.settled(accepted.lock().clone().values()).await?;
+        house.stop()?;
+        house.move_clock(30 * 3_600_000)?;
+        house.set("HONGYAN__RETENTION__MESSAGES", "1h");
+    }
+    // The first pass is as good as another; for those passed often, one of the first few.
+    let often = ["commit", "accept", "claim", "call", "settle"].iter().any(|often| point.starts_with(often));
+    let pass = if often { rand::random_range(1..=8) } else { 1 };
+    house.set("HONGYAN_CRASH", &format!("{point}:{pass}"));
+    let started = house.open().await;
+    let kept = if seen_before { std::mem::take(&mut *accepted.lock()) } else { BTreeMap::new() };
+    let sending = callers(&house.gateway, 100..130, 4, Duration::from_millis(5), &accepted);
+    if started.is_ok() {
+        provoke(&mut house, point).await?;
+        wait_for_death(&mut house, point).await?;
+    } else {
+        ensure!(point.starts_with("migration"), "{:#}", started.err().context("an error")?);
+    }
+    house.process = None;
+    house.set("HONGYAN_CRASH", "");
+    house.simulator.clear_faults().await?;
+    house.open().await?;
+    sending.await??;
+    drop(kept);
+    let accepted = accepted.lock().clone();
+    let redelivered = house.all_seen_once(&accepted).await?;
+    house.stop()?;
+    Ok(redelivered)
+}
+
+/// Points that only old things pass: what they forget must be there already.
+fn passed_by_an_earlier_run(point: &str) -> bool {
+    point.starts_with("forget")
+}
+
+/// Makes happen what passes the point, where plain traffic does not.
+async fn provoke(house: &mut House, point: &str) -> anyhow::Result<()> {
+    match point {
+        "retry-after-settle" => {
+            let busy = json!({ "path": "message/send", "one_in": 3, "trouble": { "kind": "errcode", "errcode": -1 } });
+            house.simulator.fault(busy).await
+        }
+        "claim-after-commit" => {
+            // Only what had to wait is claimed.
+            let late = json!({ "path": "message/send", "trouble": { "kind": "delay", "ms": 50 } });
+            house.simulator.fault(late).await?;
+            let mut http = house.gateway.connection();
+            let lines: Vec<String> = (900..1200).map(|number| to_member(number).to_string()).collect();
+            let _it_may_die = http.request(Method::POST, "/v1/messages/batch", lines.join("\n")).await;
+            Ok(())
+        }
+        "recall-wanted" | "recall-after-call" => {
+            let mut http = house.gateway.connection();
+            let answer = http.request(Method::POST, "/v1/messages", to_member(901).to_string()).await?;
+            let id = answer.json()["id"].as_str().unwrap_or_default().to_owned();
+            house.settled([&id]).await?;
+            let _it_dies = http.request(Method::POST, &format!("/v1/messages/{id}/recall"), "").await;
+            Ok(())
+        }
+        "release-before" => house.process.as_ref().context("a running gateway")?.signal("TERM"),
+        _ => Ok(()),
+    }
+}
+
+async fn wait_for_death(house: &mut House, point: &str) -> anyhow::Result<()> {
+    let asked = Instant::now();
+    let process = house.process.as_mut().context("a running gateway")?;
+    loop {
+        if let Some(status) = process.ended()? {
+            ensure!(!status.success(), "it ended in order and never passed {point}");
+            return Ok(());
+        }
+        ensure!(asked.elapsed() < Duration::from_secs(20), "it never passed {point}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
