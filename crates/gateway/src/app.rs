@@ -23,7 +23,6 @@ use crate::{first_key, observe, server};
 const IDEMPOTENCY_WINDOW: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// A running gateway.
-#[derive(Debug)]
 pub struct House {
     /// Where its API is.
     pub address: SocketAddr,
@@ -31,8 +30,15 @@ pub struct House {
     pub first_key: first_key::FirstKey,
     stop_serving: CancellationToken,
     stop_working: CancellationToken,
+    ledger: Arc<dyn Ledger>,
     server: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for House {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("House").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// Builds the channels of a configuration.
@@ -162,6 +168,7 @@ impl House {
         let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
         let stopping = stop_serving.clone();
         let (ledger, damage) = (backends.ledger.clone(), Arc::new(OnceLock::new()));
+        let kept = ledger.clone();
         let api = Api {
             damage: damage.clone(),
             intake: Arc::new(Intake::new(
@@ -189,7 +196,7 @@ impl House {
             tokio::spawn(look_for_damage(ledger, damage, stop_working.clone())),
         ];
         let server = tokio::spawn(server::run(listener, ingress::http::router(api), limits, stop_serving.clone()));
-        Ok(Self { address, first_key, stop_serving, stop_working, server, workers })
+        Ok(Self { address, first_key, stop_serving, stop_working, ledger: kept, server, workers })
     }
 
     /// Returns the base URL of the API.
@@ -197,7 +204,7 @@ impl House {
         format!("http://{}", self.address)
     }
 
-    /// Stops in order: no new requests, no new deliveries, calls under way settled, leases given back.
+    /// Stops in order: no new requests, no new deliveries, calls under way settled, leases given back, the ledger closed.
     pub async fn stop(self) {
         self.stop_serving.cancel();
         let _served = self.server.await;
@@ -205,6 +212,7 @@ impl House {
         for worker in self.workers {
             let _worked = worker.await;
         }
+        self.ledger.close().await;
     }
 
     fn key_folder(config: &Config) -> Option<&Path> {

@@ -28,6 +28,12 @@ impl Readers {
         Ok(Self { file, places: Arc::new(Semaphore::new(READERS)), idle })
     }
 
+    /// Closes every connection that nobody reads on, and lets nobody read any more.
+    pub(super) fn close(&self) {
+        self.places.close();
+        self.idle.lock().clear();
+    }
+
     /// Reads on a thread that may wait for the disk.
     pub(super) async fn read<T: Send + 'static>(
         &self,
@@ -35,7 +41,7 @@ impl Readers {
         read: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| stopped(operation))?;
-        let (idle, file) = (self.idle.clone(), self.file.clone());
+        let (idle, file, places) = (self.idle.clone(), self.file.clone(), self.places.clone());
         let reading = tokio::task::spawn_blocking(move || {
             let kept = idle.lock().pop();
             let mut connection = match kept {
@@ -44,7 +50,7 @@ impl Readers {
             };
             let read = read(&mut connection);
             // One that failed is not trusted again.
-            if read.is_ok() {
+            if read.is_ok() && !places.is_closed() {
                 idle.lock().push(connection);
             }
             drop(place);

@@ -86,7 +86,7 @@ fn delivery_record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
         _ => Vec::new(),
     };
     Ok(DeliveryRecord {
-        delivery: rows::delivery(row)?,
+        delivery: rows::shown_delivery(row)?,
         state: rows::recipient_state(row.get(16)?)?,
         standing,
         handle: row.get(18)?,

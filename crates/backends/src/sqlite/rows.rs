@@ -145,15 +145,26 @@ macro_rules! delivery_columns {
 }
 pub(super) use delivery_columns;
 
+/// Reads a delivery that is to be sent.
 pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let recipients = RecipientSet::from_stored(row.get_ref(2)?.as_str()?);
+    delivery_to(row, recipients.map_err(|error| corrupt(error.to_string()))?)
+}
+
+/// Reads a delivery that is to be shown; one whose recipients cannot be read is shown without them, and never sent.
+pub(super) fn shown_delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let recipients = RecipientSet::from_stored(row.get_ref(2)?.as_str()?);
+    delivery_to(row, recipients.unwrap_or_default())
+}
+
+fn delivery_to(row: &Row<'_>, recipients: RecipientSet) -> rusqlite::Result<Delivery> {
     // Only the first 64 bits are kept: enough to tell whether a rendering has changed.
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&row.get::<_, i64>(7)?.to_be_bytes());
     Ok(Delivery {
         id: delivery_id(row, 0)?,
         lane: Lane::from_stored(row.get_ref(1)?.as_str()?),
-        recipients: recipients.map_err(|error| corrupt(error.to_string()))?,
+        recipients,
         priority: Priority::from_rank(row.get(3)?),
         due_at: time(row, 4)?,
         expires_at: maybe_time(row, 5)?,

@@ -100,6 +100,12 @@ impl Upkeep for SqliteLedger {
         self.writer.change("forget old messages", forget).await
     }
 
+    async fn close(&self) {
+        self.readers.close();
+        // The last connection to close copies the log back and removes it.
+        self.writer.close().await;
+    }
+
     async fn find_damage(&self) -> Result<Option<String>, LedgerError> {
         self.readers.read("look for damage", |connection| find_damage(connection)).await
     }

@@ -40,6 +40,8 @@ enum Verb {
     Claim(Claim, Reply<Claims>),
     /// Anything rarer.
     Change(&'static str, Change, oneshot::Sender<LedgerError>),
+    /// The last one.
+    Close(oneshot::Sender<()>),
 }
 
 #[derive(Debug)]
@@ -102,6 +104,14 @@ impl Writer {
         }
     }
 
+    /// Finishes what was asked before, and closes the database.
+    pub(super) async fn close(&self) {
+        let (closed, closing) = oneshot::channel();
+        if self.send("close", Verb::Close(closed)).await.is_ok() {
+            let _thread_ended = closing.await;
+        }
+    }
+
     async fn ask<T>(&self, operation: &'static str, verb: impl FnOnce(Reply<T>) -> Verb) -> Result<T, LedgerError> {
         let (reply, answer) = oneshot::channel();
         self.send(operation, verb(reply)).await?;
@@ -150,7 +160,8 @@ impl Desk {
                 }
             }
             last = verbs.len();
-            let batch = Batch::sort(verbs.drain(..));
+            let mut batch = Batch::sort(verbs.drain(..));
+            let closing = batch.closing.take();
             let (connection, mut memory) = match self.kept.take().map_or_else(|| self.connect(), Ok) {
                 Ok(usable) => usable,
                 Err(error) => {
@@ -161,6 +172,11 @@ impl Desk {
             // A full disk can end a transaction in a way that leaves the connection unusable: it is not used again.
             if batch.commit(&connection, &mut memory, &self.book) {
                 self.kept = Some((connection, memory));
+            }
+            if let Some(closed) = closing {
+                self.kept = None;
+                let _nobody_waits = closed.send(());
+                return;
             }
         }
     }
@@ -179,6 +195,7 @@ struct Batch {
     settles: Vec<(Arc<Settlement>, Reply<Settled>)>,
     claims: Vec<(Claim, Reply<Claims>)>,
     changes: Vec<(&'static str, Change, oneshot::Sender<LedgerError>)>,
+    closing: Option<oneshot::Sender<()>>,
 }
 
 /// What a transaction gave, to be told once it is on disk.
@@ -198,6 +215,7 @@ impl Batch {
                 Verb::Settle(settlement, reply) => batch.settles.push((settlement, reply)),
                 Verb::Claim(claim, reply) => batch.claims.push((claim, reply)),
                 Verb::Change(operation, change, failed) => batch.changes.push((operation, change, failed)),
+                Verb::Close(closed) => batch.closing = Some(closed),
             }
         }
         batch

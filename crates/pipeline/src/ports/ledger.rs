@@ -408,6 +408,9 @@ pub trait Upkeep: Send + Sync {
     /// [`LedgerError`] if nothing was forgotten.
     async fn forget_messages(&self, before: Timestamp, limit: usize) -> Result<usize, LedgerError>;
 
+    /// Closes it in order: all of it is in its place then, and every later verb fails.
+    async fn close(&self);
+
     /// Looks for damage; says what it found.
     ///
     /// # Errors

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
+use trials::program::{Process, tail};
 
 use crate::Trial;
 use crate::disk_full::Mount;
-use crate::house::{Accepted, House, callers, to_member};
+use crate::house::{Accepted, House, callers};
 
 pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
     let mut cases = Vec::new();
@@ -56,10 +57,21 @@ pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
 
 /// The gateway must not start, and say why.
 fn refuses(house: &House, expected: &str) -> anyhow::Result<()> {
-    let output = house.gateway.command().arg("serve").output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(!output.status.success(), "it started");
-    ensure!(said.contains(expected), "it says: {said}");
+    let mut command = house.gateway.command();
+    command.arg("serve");
+    let log = house.gateway.folder.join("refused.log");
+    let _no_earlier_one = std::fs::remove_file(&log);
+    let mut process = Process::begin(command, house.gateway.address, &log)?;
+    let asked = Instant::now();
+    let status = loop {
+        if let Some(status) = process.ended()? {
+            break status;
+        }
+        ensure!(asked.elapsed() < Duration::from_secs(10), "it started: {}", tail(&log));
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let said = tail(&log);
+    ensure!(!status.success() && said.contains(expected), "it says: {said}");
     Ok(())
 }
 
@@ -67,7 +79,7 @@ async fn accepts_loss(house: &mut House) -> anyhow::Result<()> {
     let mut command = house.gateway.command();
     command.args(["serve", "--accept-loss"]);
     let gateway = &house.gateway;
-    let process = trials::program::Process::start(command, gateway.address, "/readyz", &gateway.log()).await?;
+    let process = Process::start(command, gateway.address, "/readyz", &gateway.log()).await?;
     process.terminate()?;
     // Once accepted, it is not asked again.
     house.open().await?;
@@ -120,7 +132,7 @@ async fn damaged_page(house: &mut House, whole: &Path) -> anyhow::Result<()> {
     std::fs::write(&ledger, bytes)?;
     let mut command = house.gateway.command();
     command.args(["serve", "--accept-loss"]);
-    let mut process = trials::program::Process::begin(command, house.gateway.address, &house.gateway.log())?;
+    let mut process = Process::begin(command, house.gateway.address, &house.gateway.log())?;
     let started = Instant::now();
     let mut http = house.gateway.connection();
     loop {
@@ -139,23 +151,18 @@ async fn damaged_page(house: &mut House, whole: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The disk turns read-only under a running gateway, and writable again.
+/// The disk is mounted read-only: the start refuses by name, and works again when the disk does.
 async fn read_only(trial: &Trial) -> anyhow::Result<()> {
     let folder = trial.folder.join("read-only");
-    let data = folder.join("data");
-    let mount = Mount::small(&data)?;
+    let mount = Mount::small(&folder.join("data"))?;
     let mut house = House::prepare_in(trial, &folder).await?;
     house.open().await?;
-    let mut http = house.gateway.connection();
+    house.stop()?;
     mount.read_only(true)?;
-    let refused = http.request(Method::POST, "/v1/messages", to_member(1).to_string()).await?;
+    let refused = refuses(&house, "cannot be used");
     mount.read_only(false)?;
-    ensure!(refused.status == 503 || refused.status == 507, "{}", refused.status);
-    let asked = Instant::now();
-    while http.request(Method::POST, "/v1/messages", to_member(2).to_string()).await?.status != 202 {
-        ensure!(asked.elapsed() < Duration::from_secs(5), "still refused on a writable disk");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    refused?;
+    house.open().await?;
     house.stop()?;
     drop(mount);
     Ok(())

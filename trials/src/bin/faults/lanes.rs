@@ -59,8 +59,9 @@ pub(crate) async fn wrong_secret(trial: &Trial) -> anyhow::Result<Value> {
         let folder = trial.folder.join(errcode.to_string());
         std::fs::create_dir(&folder)?;
         let mut house = House::prepare_in(trial, &folder).await?;
-        house.set("HONGYAN__CIRCUIT_BREAKER__MISCONFIGURED_FOR", "60s");
-        house.set("HONGYAN__DISPATCH__APP_CONCURRENCY", "3");
+        house.set("HONGYAN__CIRCUIT_BREAKER__MISCONFIGURED_FOR", trial.either("6s", "60s"));
+        // With one call at a time, none is under way when the lane closes.
+        house.set("HONGYAN__DISPATCH__APP_CONCURRENCY", "1");
         house.simulator.fault(json!({ "path": path, "trouble": { "kind": "errcode", "errcode": errcode } })).await?;
         house.open().await?;
         let accepted = Accepted::default();

@@ -63,10 +63,11 @@ async fn wait_for_dead(house: &House) -> anyhow::Result<u64> {
             for message in page["messages"].as_array().into_iter().flatten() {
                 let id = message["id"].as_str().unwrap_or_default();
                 let message = house.message(id).await?;
-                ensure!(message["recipients"][0]["reason"]["code"].is_string(), "no reason: {message}");
+                let reason = [&message["recipients"][0]["reason"]["code"], &message["deliveries"][0]["reason"]["code"]];
+                ensure!(reason.iter().any(|code| code.is_string()), "no reason: {message}");
                 dead += 1;
             }
-            match page["cursor"].as_str() {
+            match page["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => break,
             }

@@ -19,6 +19,10 @@ pub(crate) fn none_in(folder: &Path) -> anyhow::Result<()> {
             continue;
         }
         let Ok(bytes) = std::fs::read(&path) else { continue };
+        // What the trial itself wrote.
+        if path.file_name().is_some_and(|name| name == "hongyan.toml") {
+            continue;
+        }
         for secret in [KEY, SECRET, &robot, "access_token="] {
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
             ensure!(!found, "a secret that ends in `{}` is in {}", &secret[secret.len() - 4..], path.display());
