@@ -104,11 +104,21 @@ impl Simulator {
     /// # Errors
     /// If the simulator does not answer.
     pub async fn seen(&mut self) -> anyhow::Result<HashMap<u64, usize>> {
+        self.count(|sent| sent["swallowed"] != true).await
+    }
+
+    /// Counts, for each message number, how often it was swallowed by the duplicate check.
+    ///
+    /// # Errors
+    /// If the simulator does not answer.
+    pub async fn swallowed(&mut self) -> anyhow::Result<HashMap<u64, usize>> {
+        self.count(|sent| sent["swallowed"] == true).await
+    }
+
+    async fn count(&mut self, counts: impl Fn(&Value) -> bool) -> anyhow::Result<HashMap<u64, usize>> {
         let mut seen = HashMap::new();
-        for sent in self.outbox(0).await? {
-            if sent["swallowed"] != true
-                && let Some(number) = number_in(sent["body"].to_string().as_bytes())
-            {
+        for sent in self.outbox(0).await?.iter().filter(|sent| counts(sent)) {
+            if let Some(number) = number_in(sent["body"].to_string().as_bytes()) {
                 *seen.entry(number).or_default() += 1;
             }
         }

@@ -37,6 +37,7 @@ fn faults_with(arguments: &[String], short: bool) -> anyhow::Result<()> {
     run(Command::new(built(&format!("{folder}/faults"))).arg("--binary").arg(gateway).args(arguments))
 }
 
+#[expect(clippy::disallowed_methods, reason = "cargo builds where this says")]
 fn built(path: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     // Trials work in folders of their own: paths must not depend on where they are.

@@ -172,6 +172,44 @@ async fn live(ledger: SqliteLedger) {
     let record = ledger.message(wanted_id, None).await.unwrap().unwrap();
     assert_eq!((record.state, record.deliveries[0].state), (MessageState::Recalled, RecipientState::Recalled));
 
+    // Found by recipient and tag, before and after they are indexed.
+    let late = admission("one", "late");
+    ledger.accept(vec![Arc::new(admission("one", "early"))]).await.unwrap();
+    let found = async |recipient: Option<&str>, tag: Option<&str>| {
+        let recipient = recipient.map(|text| text.parse().unwrap());
+        let filter = MessageFilter { recipient, tag: tag.map(str::to_owned), limit: 50, ..MessageFilter::default() };
+        ledger.list(filter).await.unwrap().len()
+    };
+    // A repeat goes to nobody.
+    let all = found(None, None).await - 1;
+    for _ in 0..2 {
+        assert_eq!(found(Some("user:zhangsan"), None).await, all);
+        assert_eq!(found(Some("user:zhangsan"), Some("t")).await, all);
+        assert_eq!(found(None, Some("t")).await, all + 1);
+        assert_eq!(found(Some("user:zhang"), None).await + found(None, Some("other")).await, 0);
+        // Their ids are of now, whatever the test's clock says.
+        ledger.index_messages(at(1_000_000_000), 1000).await.unwrap();
+    }
+    // An admission that comes to be stored after its time was indexed is found all the same.
+    ledger.accept(vec![Arc::new(late)]).await.unwrap();
+    assert_eq!(found(Some("user:zhangsan"), None).await, all + 1);
+
+    // In turns between callers, however many wait for one.
+    for (caller, count) in [("flood", 8), ("quiet", 1)] {
+        let many = (0..count).map(|i| Arc::new(admission(caller, &format!("turn {i}"))));
+        ledger.accept(many.collect()).await.unwrap();
+    }
+    let turn = Claim {
+        lane: lane(),
+        limit: 3,
+        now: at(20),
+        lowest_first: false,
+        served: Some(CallerId::new("flood")),
+        equal_since: None,
+    };
+    let served: Vec<_> = ledger.claim(turn).await.unwrap().claimed.into_iter().map(|claimed| claimed.caller).collect();
+    assert_eq!(served.iter().map(CallerId::as_str).collect::<Vec<_>>(), ["one", "quiet", "flood"]);
+
     // Keys are forgotten after their time.
     assert_eq!(ledger.forget_expired_keys(at(1), at(61), 100).await.unwrap(), 3);
 }

@@ -11,4 +11,5 @@ mod kit;
 mod messages;
 mod quota;
 mod security;
+mod starting;
 mod trouble;

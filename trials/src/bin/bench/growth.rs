@@ -1,5 +1,6 @@
 //! What grows with what: content, robots.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ async fn cpu_per_10k(options: &Options, folder: &Path, requests: Requests) -> an
     gateway = gateway.set("HONGYAN__QUOTA__ROBOT_PER_MINUTE", "60000000");
     let mut config = String::new();
     for number in 1..=ROBOTS {
-        config += &format!("[robots.r{number}]\nkey = \"{}\"\n", robot_key(number as usize));
+        let _infallible = writeln!(config, "[robots.r{number}]\nkey = \"{}\"", robot_key(number as usize));
     }
     std::fs::write(folder.join("hongyan.toml"), config)?;
     let process = gateway.start().await?;

@@ -36,7 +36,7 @@ pub(crate) async fn run(options: &Options, folder: &Path, round: &mut Round) -> 
         let (gateway, _process) = start(options, &folder, &upstream).await?;
         match trouble {
             "hanging" => {
-                drop(load::burst(gateway.address, Some(KEY), CONNECTIONS, (2_000_000, HANGING), to_hanging()).await?)
+                load::burst(gateway.address, Some(KEY), CONNECTIONS, (2_000_000, HANGING), to_hanging()).await?;
             }
             "waiting" => many_for_a_robot(&gateway).await?,
             _ => {}

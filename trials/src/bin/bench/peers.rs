@@ -1,4 +1,4 @@
-//! The peers: installed from Debian and PyPI into a folder of our own, nothing of the machine's touched.
+//! The peers: installed from Debian and `PyPI` into a folder of our own, nothing of the machine's touched.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! wechatpy (PyPI's), the usual loop: one client, one message after another.
+//! wechatpy (`PyPI`'s), the usual loop: one client, one message after another.
 
 use std::path::Path;
 use std::process::Command;

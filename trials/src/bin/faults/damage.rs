@@ -17,7 +17,8 @@ pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
     let mut house = House::start(trial).await?;
     let accepted = Accepted::default();
     callers(&house.gateway, 0..40, 4, Duration::ZERO, &accepted).await??;
-    house.settled(accepted.lock().clone().values()).await?;
+    let settling = accepted.lock().clone();
+    house.settled(settling.values()).await?;
     house.stop()?;
     let ledger = house.gateway.ledger();
     let kept = trial.folder.join("kept.sqlite");
@@ -48,7 +49,7 @@ pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
         refuses(&house, expected).context(case)?;
         cases.push(case);
     }
-    damaged_page(&mut house, &whole).await.context("a damaged page")?;
+    damaged_page(&house, &whole).await.context("a damaged page")?;
     cases.push("damaged page");
     read_only(trial).await.context("a read-only disk")?;
     cases.push("read-only");
@@ -122,7 +123,7 @@ fn replace(ledger: &Path, case: &str) -> anyhow::Result<()> {
 }
 
 /// One page is overwritten: either the start refuses, or readiness turns red soon.
-async fn damaged_page(house: &mut House, whole: &Path) -> anyhow::Result<()> {
+async fn damaged_page(house: &House, whole: &Path) -> anyhow::Result<()> {
     let ledger = house.gateway.ledger();
     let mut bytes = std::fs::read(whole)?;
     let page = 4096;

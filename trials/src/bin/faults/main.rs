@@ -110,7 +110,8 @@ async fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
     for name in &only {
         if !ROWS.iter().any(|(row, ..)| row == name) {
-            bail!("there is no row `{name}`; there are {}", ROWS.map_names());
+            let rows: Vec<&str> = ROWS.iter().map(|(row, ..)| *row).collect();
+            bail!("there is no row `{name}`; there are {}", rows.join(", "));
         }
     }
     let mut missed = Vec::new();
@@ -135,18 +136,7 @@ async fn try_row((name, what, run): &Row, binary: &Path, short: bool) -> anyhow:
         Ok(figures) => line["figures"] = figures.clone(),
         Err(error) => line["missed"] = format!("{error:#}").into(),
     }
-    line["seconds"] = (started.elapsed().as_secs_f64() * 10.0).round().into();
-    line["seconds"] = json!(line["seconds"].as_f64().unwrap_or(0.0) / 10.0);
+    line["seconds"] = json!((started.elapsed().as_secs_f64() * 10.0).round() / 10.0);
     say(&line.to_string());
     Ok(outcome.is_ok())
-}
-
-trait Names {
-    fn map_names(&self) -> String;
-}
-
-impl Names for [Row] {
-    fn map_names(&self) -> String {
-        self.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ")
-    }
 }

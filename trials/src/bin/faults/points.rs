@@ -48,7 +48,8 @@ async fn die_at(trial: &Trial, folder: &Path, point: &str) -> anyhow::Result<usi
         // What this point works on is made by a run without it.
         house.open().await?;
         callers(&house.gateway, 0..10, 2, Duration::ZERO, &accepted).await??;
-        house.settled(accepted.lock().clone().values()).await?;
+        let settling = accepted.lock().clone();
+        house.settled(settling.values()).await?;
         house.stop()?;
         house.move_clock(30 * 3_600_000)?;
         house.set("HONGYAN__RETENTION__MESSAGES", "1h");
