@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
-use domain::{Delivery, MessageId, Timestamp};
+use domain::{Delivery, DeliveryId, MessageId, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::search;
@@ -19,11 +19,19 @@ pub(super) struct Memory {
     pub(super) requests: RecentRequests,
     /// Up to here messages are found by their terms.
     pub(super) indexed_until: MessageId,
+    /// Deliveries that may be wanted back: all that are, and some that no longer are.
+    pub(super) wanted_back: HashSet<DeliveryId>,
 }
 
 impl Memory {
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        Ok(Self { requests: RecentRequests::load(connection)?, indexed_until: search::indexed_until(connection)? })
+        let mut find = connection.prepare("SELECT id FROM delivery WHERE recall = 1")?;
+        let wanted_back = find.query_map([], |row| Ok(DeliveryId::from_bytes(row.get(0)?)))?;
+        Ok(Self {
+            requests: RecentRequests::load(connection)?,
+            indexed_until: search::indexed_until(connection)?,
+            wanted_back: wanted_back.collect::<rusqlite::Result<_>>()?,
+        })
     }
 }
 

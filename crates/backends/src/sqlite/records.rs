@@ -12,6 +12,7 @@ use pipeline::ports::{
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::Value};
 
+use super::memory::Memory;
 use super::queue::standing;
 use super::rows::delivery_columns;
 use super::search::{self, Condition};
@@ -274,14 +275,22 @@ fn split_off_refused(
     connection.execute("DELETE FROM recipient WHERE delivery_id = ?", [from_id]).map(drop)
 }
 
-fn want_recall(connection: &Connection, id: MessageId, caller: Option<&str>, now: Timestamp) -> rusqlite::Result<bool> {
+fn want_recall(
+    connection: &Connection,
+    memory: &mut Memory,
+    id: MessageId,
+    caller: Option<&str>,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
     if !owned(connection, id, caller)? {
         return Ok(false);
     }
     withdraw_waiting(connection, id, RecipientState::Recalled, now)?;
     let (first, last) = id.delivery_range();
-    connection.execute(
-        "UPDATE delivery SET recall = 1 WHERE id BETWEEN ? AND ? AND state IN (?, ?, ?)",
+    let mut mark = connection.prepare_cached(
+        "UPDATE delivery SET recall = 1 WHERE id BETWEEN ? AND ? AND state IN (?, ?, ?) RETURNING id",
+    )?;
+    let marked = mark.query_map(
         params![
             first.to_bytes(),
             last.to_bytes(),
@@ -289,7 +298,11 @@ fn want_recall(connection: &Connection, id: MessageId, caller: Option<&str>, now
             RecipientState::Delivered as u8,
             RecipientState::Uncertain as u8
         ],
+        |row| rows::delivery_id(row, 0),
     )?;
+    for delivery in marked {
+        memory.wanted_back.insert(delivery?);
+    }
     Ok(true)
 }
 
@@ -322,6 +335,7 @@ fn pending_recalls(
 
 fn recall_ended(
     connection: &Connection,
+    memory: &mut Memory,
     delivery: DeliveryId,
     state: Option<RecipientState>,
     reason: Option<&Reason>,
@@ -330,6 +344,7 @@ fn recall_ended(
         "UPDATE delivery SET recall = 0, state = COALESCE(?, state), reason = COALESCE(?, reason) WHERE id = ?",
         params![state.map(|state| state as u8), rows::reason_to_stored(reason), delivery.to_bytes()],
     )?;
+    memory.wanted_back.remove(&delivery);
     refresh_messages(connection, &[delivery])
 }
 
@@ -381,8 +396,10 @@ impl Records for SqliteLedger {
 
     async fn want_recall(&self, id: MessageId, caller: Option<&CallerId>, now: Timestamp) -> Result<bool, LedgerError> {
         let caller = stored(caller);
-        let mark = move |connection: &Connection| want_recall(connection, id, caller.as_deref(), now);
-        self.writer.change("mark a message as wanted back", mark).await
+        let mark = move |connection: &Connection, memory: &mut Memory| {
+            want_recall(connection, memory, id, caller.as_deref(), now)
+        };
+        self.writer.change_memory("mark a message as wanted back", mark).await
     }
 
     async fn pending_recalls(&self, of: Option<MessageId>, limit: usize) -> Result<Vec<PendingRecall>, LedgerError> {
@@ -396,7 +413,9 @@ impl Records for SqliteLedger {
         state: Option<RecipientState>,
         reason: Option<Reason>,
     ) -> Result<(), LedgerError> {
-        let end = move |connection: &Connection| recall_ended(connection, delivery, state, reason.as_ref());
-        self.writer.change("record a recall", end).await
+        let end = move |connection: &Connection, memory: &mut Memory| {
+            recall_ended(connection, memory, delivery, state, reason.as_ref())
+        };
+        self.writer.change_memory("record a recall", end).await
     }
 }

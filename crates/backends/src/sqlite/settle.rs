@@ -4,21 +4,35 @@ use std::collections::BTreeSet;
 
 use domain::{AttemptRecord, DeliveryId, MessageId, MessageState, Outcome, RecipientState, Refusal, Timestamp};
 use pipeline::ports::{Settled, Settlement};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
+use super::memory::Memory;
 use super::rows;
 
 /// Records an outcome; one whose fence is not the delivery's changes nothing.
-pub(super) fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
-    let Some(recall_wanted) = record(connection, settlement)? else { return Ok(Settled::Stale) };
+pub(super) fn settle(
+    connection: &Connection,
+    memory: &mut Memory,
+    settlement: &Settlement,
+) -> rusqlite::Result<Settled> {
+    if !record(connection, settlement)? {
+        return Ok(Settled::Stale);
+    }
     let id = settlement.lease.delivery;
     if let Some(attempt) = &settlement.attempt
         && !is_implied(settlement, attempt)
     {
         insert_attempt(connection, id, attempt, settlement.metered.then_some(settlement.lane.as_str()))?;
     }
+    let mut recall_wanted = memory.wanted_back.contains(&id);
     if let Outcome::Final { state, refused, .. } = &settlement.outcome {
         insert_refusals(connection, id, refused)?;
+        if recall_wanted && matches!(state, RecipientState::Failed | RecipientState::Expired) {
+            // What failed cannot be recalled, and may be retried.
+            connection.execute("UPDATE delivery SET recall = 0 WHERE id = ?", [id.to_bytes()])?;
+            memory.wanted_back.remove(&id);
+            recall_wanted = false;
+        }
         let state = if settlement.sole {
             let refused = if refused.is_empty() { None } else { Some(RecipientState::Failed) };
             MessageState::of(std::iter::once(*state).chain(refused))
@@ -30,57 +44,48 @@ pub(super) fn settle(connection: &Connection, settlement: &Settlement) -> rusqli
     Ok(Settled::Recorded { recall_wanted })
 }
 
-/// Writes the outcome itself; returns whether the message is wanted back, `None` if the lease is not the last.
-fn record(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Option<bool>> {
+/// Writes the outcome itself; `false` if the lease is not the last.
+fn record(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<bool> {
     let (id, fence) = (settlement.lease.delivery.to_bytes(), settlement.lease.fence);
     let attempts = i64::from(settlement.attempt.is_some());
     let started_at = settlement.attempt.as_ref().map(|attempt| attempt.started_at.as_millis());
-    match &settlement.outcome {
+    let changed = match &settlement.outcome {
         Outcome::Final { state, handle, unconfirmed, reason, .. } => connection
             .prepare_cached(
-                "UPDATE delivery SET state = ?1, handle = ?2, unconfirmed = ?3, reason = ?4, settled_at = ?5, attempts = attempts + ?6,
-                     last_attempt_at = COALESCE(?7, last_attempt_at), uncertain_since = NULL, body = NULL,
-                     -- What failed cannot be recalled, and may be retried.
-                     recall = CASE WHEN ?1 IN (4, 6) THEN 0 ELSE recall END
-                 WHERE id = ?8 AND fence = ?9 AND state = 1 RETURNING recall",
+                "UPDATE delivery SET state = ?, handle = ?, unconfirmed = ?, reason = ?, settled_at = ?, attempts = attempts + ?,
+                     last_attempt_at = COALESCE(?, last_attempt_at), uncertain_since = NULL, body = NULL
+                 WHERE id = ? AND fence = ? AND state = 1",
             )?
-            .query_row(
-                params![
-                    *state as u8,
-                    handle,
-                    unconfirmed,
-                    rows::reason_to_stored(reason.as_ref()),
-                    settlement.now.as_millis(),
-                    attempts,
-                    started_at,
-                    id,
-                    fence
-                ],
-                |row| row.get(0),
-            )
-            .optional(),
+            .execute(params![
+                *state as u8,
+                handle,
+                unconfirmed,
+                rows::reason_to_stored(reason.as_ref()),
+                settlement.now.as_millis(),
+                attempts,
+                started_at,
+                id,
+                fence
+            ])?,
         Outcome::Again { at, tries, uncertain_since, reason } => connection
             .prepare_cached(
-                "UPDATE delivery SET state = 0, due_at = ?1, tries = ?2, uncertain_since = ?3, reason = ?4, body = ?5,
-                     attempts = attempts + ?6, last_attempt_at = COALESCE(?7, last_attempt_at), handle = NULL, unconfirmed = 0, settled_at = NULL
-                 WHERE id = ?8 AND fence = ?9 AND state = 1 RETURNING recall",
+                "UPDATE delivery SET state = 0, due_at = ?, tries = ?, uncertain_since = ?, reason = ?, body = ?,
+                     attempts = attempts + ?, last_attempt_at = COALESCE(?, last_attempt_at), handle = NULL, unconfirmed = 0, settled_at = NULL
+                 WHERE id = ? AND fence = ? AND state = 1",
             )?
-            .query_row(
-                params![
-                    at.as_millis(),
-                    tries,
-                    uncertain_since.map(Timestamp::as_millis),
-                    rows::reason_to_stored(Some(reason)),
-                    settlement.frozen.as_ref().and_then(|body| std::str::from_utf8(body).ok()),
-                    attempts,
-                    started_at,
-                    id,
-                    fence
-                ],
-                |row| row.get(0),
-            )
-            .optional(),
-    }
+            .execute(params![
+                at.as_millis(),
+                tries,
+                uncertain_since.map(Timestamp::as_millis),
+                rows::reason_to_stored(Some(reason)),
+                settlement.frozen.as_ref().and_then(|body| std::str::from_utf8(body).ok()),
+                attempts,
+                started_at,
+                id,
+                fence
+            ])?,
+    };
+    Ok(changed > 0)
 }
 
 /// Whether the delivery itself says all there is to say about an attempt: its only one, and taken at once.

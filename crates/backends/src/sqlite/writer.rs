@@ -23,7 +23,7 @@ const TOGETHER: usize = 1024;
 /// A commit of so many verbs is a sign of load: then the next one waits this long for more, because what a commit costs
 /// is shared by all in it. A quiet gateway never waits.
 const LOADED: usize = 16;
-const LINGER: Duration = Duration::from_millis(1);
+const LINGER: Duration = Duration::from_millis(2);
 
 type Admissions = Vec<Arc<Admission>>;
 type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
@@ -257,7 +257,7 @@ impl Batch {
         (numbers, clock): &Book,
     ) -> rusqlite::Result<Results> {
         let transaction = Transaction::begin(connection)?;
-        let settled = self.settles.iter().map(|(settlement, _)| settle::settle(connection, settlement));
+        let settled = self.settles.iter().map(|(settlement, _)| settle::settle(connection, memory, settlement));
         let settled = settled.collect::<rusqlite::Result<_>>()?;
         let mut accept = |admissions: &Admissions| {
             let admitted = admissions.iter().map(|admission| admit::admit(connection, memory, admission));
