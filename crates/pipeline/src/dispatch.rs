@@ -32,6 +32,8 @@ use self::gate::{Gate, Room};
 const BULK_FIRST_EVERY: u32 = 10;
 /// How much longer than the interval of the duplicate check an equal request is looked for.
 const EQUAL_MARGIN: Duration = Duration::from_secs(60);
+/// Calls that take less than this end again before waiting for one is a loss.
+const QUICK: Duration = Duration::from_millis(10);
 /// How long a busy lane waits for more of its calls to end, so that it claims several deliveries at once.
 const GATHER: Duration = Duration::from_millis(1);
 /// How long a lane waits after the ledger failed.
@@ -244,9 +246,18 @@ impl Slot {
     }
 
     /// Frees the call slot: the answer is in, and the breaker learns from it.
-    pub(crate) fn answered(&mut self, attempt: &domain::Attempt, now: Timestamp) -> Option<domain::LaneState> {
+    pub(crate) fn answered(
+        &mut self,
+        attempt: &domain::Attempt,
+        took: Duration,
+        now: Timestamp,
+    ) -> Option<domain::LaneState> {
         self.answered = true;
-        let (changed, awaited) = self.desk.gate.lock().answered(attempt, self.probe, now);
+        let (changed, awaited) = {
+            let mut gate = self.desk.gate.lock();
+            gate.is_quick = took < QUICK;
+            gate.answered(attempt, self.probe, now)
+        };
         if awaited {
             self.desk.wake.notify_one();
         }

@@ -16,15 +16,15 @@ use crate::telemetry::{Happening as _, LedgerFailed};
 /// How many rows one step touches.
 const STEP: usize = 500;
 /// The most steps of forgetting in one sweep: at five seconds a sweep, more messages a day than any gateway takes.
-const STEPS: usize = 100;
+const STEPS: usize = 200;
 /// How long a step leaves the ledger to others.
-const BREATH: Duration = Duration::from_millis(10);
+const BREATH: Duration = Duration::from_millis(20);
 /// How long after it went out a request is still looked for: the longest duplicate check, and a margin.
 const KEEP_REQUESTS: Duration = Duration::from_secs(15 * 60);
 /// How old a message is before it is indexed: by then those accepted in the same moment are stored, too.
 const SETTLED_IN: Duration = Duration::from_secs(10);
-/// How many messages are indexed in one step; the more at once, the fewer pages each costs.
-const INDEX_STEP: usize = 4000;
+/// How many messages are indexed in one step: the more at once, the fewer pages each costs, and the longer others wait.
+const INDEX_STEP: usize = 400;
 
 /// How the sweep works.
 #[derive(Clone, Debug)]

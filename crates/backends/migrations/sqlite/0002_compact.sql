@@ -20,8 +20,7 @@ INSERT INTO new_message SELECT id_bytes(id), caller, state, content, options, pr
 DROP TABLE message;
 ALTER TABLE new_message RENAME TO message;
 CREATE INDEX message_by_caller ON message (caller, id);
--- Open and troubled messages are few; those that were delivered are found from the newest on.
-CREATE INDEX message_open ON message (id) WHERE state < 2;
+-- Troubled messages are few; open ones are found by their deliveries, delivered ones from the newest on.
 CREATE INDEX message_troubled ON message (state, id) WHERE state > 2;
 
 CREATE TABLE new_term (
@@ -78,7 +77,7 @@ INSERT INTO request SELECT request_hash, lane, last_attempt_at FROM delivery
 DROP TABLE delivery;
 ALTER TABLE new_delivery RENAME TO delivery;
 CREATE INDEX delivery_waiting ON delivery (lane, priority, caller, due_at) WHERE state = 0 AND recall = 0;
-CREATE INDEX delivery_leased ON delivery (id) WHERE state = 1;
+CREATE INDEX delivery_open ON delivery (state, id) WHERE state < 2;
 CREATE INDEX delivery_expiring ON delivery (expires_at) WHERE state = 0 AND expires_at IS NOT NULL;
 CREATE INDEX delivery_recall ON delivery (id) WHERE recall = 1;
 

@@ -191,7 +191,7 @@ pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
 /// without an answer, which also counts against the lane's quota from now on.
 pub(super) fn void_leases(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
     let mut find = connection.prepare(
-        "SELECT id, lane, attempts, last_attempt_at, uncertain_since IS NOT NULL FROM delivery WHERE state = 1",
+        "SELECT id, lane, attempts, last_attempt_at, uncertain_since IS NOT NULL FROM delivery WHERE state = 1 AND state < 2",
     )?;
     let leased = find.query_map([], |row| {
         let (id, attempts) = (DeliveryId::from_bytes(row.get(0)?), row.get::<_, u16>(2)?);
@@ -213,7 +213,7 @@ pub(super) fn void_leases(connection: &Connection, now: Timestamp) -> rusqlite::
     }
     connection.execute(
         "UPDATE delivery SET state = 0, attempts = attempts + 1, uncertain_since = COALESCE(uncertain_since, last_attempt_at)
-         WHERE state = 1",
+         WHERE state = 1 AND state < 2",
         [],
     )?;
     Ok(leased.len())
@@ -235,7 +235,7 @@ pub(super) fn pull_back(connection: &Connection, now: Timestamp) -> rusqlite::Re
         .execute(
             // What was tried before waits for its next try, not for a time of its sender's.
             "UPDATE delivery SET due_at = due_at - ?1, give_up_at = give_up_at - ?1
-             WHERE state = 0 AND attempts > 0 AND due_at > ?2",
+             WHERE state = 0 AND state < 2 AND attempts > 0 AND due_at > ?2",
             params![ahead, now.as_millis()],
         )
         .map(drop)

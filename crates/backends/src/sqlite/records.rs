@@ -105,18 +105,35 @@ const TRIED: &str = "EXISTS (SELECT 1 FROM delivery WHERE delivery.id > m.id
     AND (delivery.attempts > 0 OR delivery.state <> 0))";
 
 fn list(connection: &Connection, filter: &MessageFilter) -> rusqlite::Result<Vec<MessageSummary>> {
+    let mut open = Vec::new();
+    if matches!(filter.state, Some(MessageState::Accepted | MessageState::Sending)) {
+        // None is older than the oldest delivery that is open.
+        let Some(oldest) = oldest_open(connection)? else { return Ok(Vec::new()) };
+        open.push(("m.id >= ?".to_owned(), Value::from(oldest.to_bytes().to_vec())));
+    }
     if filter.recipient.is_none() && filter.tag.is_none() {
-        return page(connection, filter, Vec::new(), filter.limit);
+        return page(connection, filter, open, filter.limit);
     }
     // The newest are looked through, the others are found by their terms.
     let until = Value::from(search::indexed_until(connection)?.to_bytes().to_vec());
     let newer = search::unwritten(filter).into_iter().chain([("m.id > ?".to_owned(), until.clone())]);
-    let mut found = page(connection, filter, newer.collect(), filter.limit)?;
+    let mut found = page(connection, filter, newer.chain(open.clone()).collect(), filter.limit)?;
     if found.len() < filter.limit {
         let older = search::written(filter).into_iter().chain([("m.id <= ?".to_owned(), until)]);
-        found.extend(page(connection, filter, older.collect(), filter.limit - found.len())?);
+        found.extend(page(connection, filter, older.chain(open).collect(), filter.limit - found.len())?);
     }
     Ok(found)
+}
+
+/// The oldest message of which something is open.
+fn oldest_open(connection: &Connection) -> rusqlite::Result<Option<MessageId>> {
+    let mut find = connection.prepare_cached("SELECT MIN(id) FROM delivery WHERE state < 2 AND state = ?")?;
+    let mut oldest = |state: RecipientState| {
+        let found = find.query_row([state as u8], |row| row.get::<_, Option<[u8; 16]>>(0))?;
+        Ok::<_, rusqlite::Error>(found.map(|id| DeliveryId::from_bytes(id).message()))
+    };
+    let (waiting, leased) = (oldest(RecipientState::Waiting)?, oldest(RecipientState::Sending)?);
+    Ok(waiting.into_iter().chain(leased).min())
 }
 
 fn page(
@@ -130,10 +147,10 @@ fn page(
         and("m.caller = ?", caller.as_str().to_owned().into());
     }
     match filter.state {
-        // The bound value keeps the index of open messages in reach: its condition must be seen.
-        Some(MessageState::Accepted) => and(&format!("m.state < 2 AND m.state = ? AND NOT {TRIED}"), 0.into()),
-        Some(MessageState::Sending) => and(&format!("m.state < 2 AND m.state = ? AND {TRIED}"), 0.into()),
+        Some(MessageState::Accepted) => and(&format!("m.state = ? AND NOT {TRIED}"), 0.into()),
+        Some(MessageState::Sending) => and(&format!("m.state = ? AND {TRIED}"), 0.into()),
         Some(MessageState::Delivered) => and("m.state = ?", (MessageState::Delivered as i64).into()),
+        // The index of troubled messages is used only where its condition is seen.
         Some(troubled) => and("m.state > 2 AND m.state = ?", (troubled as i64).into()),
         None => {}
     }

@@ -20,8 +20,8 @@ use super::{File, admit, commit_number, queue, settle};
 const WAITING: usize = 4096;
 /// Verbs in one transaction at most, so that none waits too long for the others.
 const TOGETHER: usize = 1024;
-/// A commit of so many verbs is a sign of load: then the next one waits this long for more, because what a commit costs
-/// is shared by all in it. A quiet gateway never waits.
+/// A commit of so many verbs is a sign of load: then the next one with something to accept waits this long for more,
+/// because what a commit costs is shared by all in it. A quiet gateway never waits, nor a claim by itself.
 const LOADED: usize = 16;
 const LINGER: Duration = Duration::from_millis(2);
 
@@ -151,7 +151,8 @@ impl Desk {
         let mut verbs = Vec::with_capacity(TOGETHER);
         let mut last = 0;
         while waiting.blocking_recv_many(&mut verbs, TOGETHER) > 0 {
-            if last >= LOADED && verbs.len() < TOGETHER {
+            let accepting = verbs.iter().any(|verb| matches!(verb, Verb::Accept(..)));
+            if accepting && last >= LOADED && verbs.len() < TOGETHER {
                 std::thread::sleep(LINGER);
                 while verbs.len() < TOGETHER
                     && let Ok(verb) = waiting.try_recv()

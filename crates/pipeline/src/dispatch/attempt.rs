@@ -28,7 +28,7 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) 
             crash_point("call-after");
             let ended_at = shared.clock.now();
             AttemptEnded { desk: &desk, attempt: &attempt, took: ended_at.since(now), now: ended_at }.emit();
-            if let Some(state) = slot.answered(&attempt, ended_at) {
+            if let Some(state) = slot.answered(&attempt, ended_at.since(now), ended_at) {
                 LaneChanged { lane: &desk.lane, state, attempt: &attempt }.emit();
             }
             let record = record(&claimed, &attempt, slot.probe, now, ended_at);

@@ -1,6 +1,8 @@
 //! The gate of a lane: concurrency, breaker and quota, asked in this order. A value; the desk locks it.
 
-use domain::{Admission, Attempt, BreakerPolicy, CircuitBreaker, LaneState, SlidingWindow, Slot, Timestamp};
+use domain::{
+    Admission, Attempt, BreakerPolicy, CircuitBreaker, FailureClass, LaneState, SlidingWindow, Slot, Timestamp,
+};
 
 use crate::ports::Channel;
 
@@ -23,6 +25,10 @@ pub(crate) struct Gate {
     pub(crate) backlog: bool,
     /// Whether the desk waits for room.
     pub(crate) awaited: bool,
+    /// Whether the last call was.
+    pub(crate) is_quick: bool,
+    /// Why the lane is closed, as it was announced.
+    closed_for: Option<FailureClass>,
 }
 
 /// What may start now.
@@ -33,7 +39,7 @@ pub(crate) struct Room {
     pub(crate) probe: bool,
     /// When there will be room, if time alone makes it.
     pub(crate) opens_at: Option<Timestamp>,
-    /// Whether most of the calls are under way while more waits: soon there will be more room.
+    /// Whether most of the calls are under way, are quick, and more waits: in a moment there will be more room.
     pub(crate) is_scant: bool,
 }
 
@@ -55,6 +61,8 @@ impl Gate {
             window,
             backlog: false,
             awaited: false,
+            is_quick: false,
+            closed_for: None,
         }
     }
 
@@ -84,7 +92,7 @@ impl Gate {
         };
         match self.window.as_mut().map(|window| window.next_slot(now)) {
             None => {
-                let is_scant = self.backlog && !probe && free < self.concurrency / SCANT;
+                let is_scant = self.backlog && self.is_quick && !probe && free < self.concurrency / SCANT;
                 Room { free, probe, opens_at: None, is_scant }
             }
             // A window gives out one slot at a time, each after a look at the last.
@@ -111,7 +119,17 @@ impl Gate {
         if let Some(window) = &mut self.window {
             window.answer(now);
         }
-        (self.breaker.note(attempt, probe, now), std::mem::take(&mut self.awaited))
+        let changed = self.breaker.note(attempt, probe, now).filter(|state| self.is_news(*state));
+        (changed, std::mem::take(&mut self.awaited))
+    }
+
+    /// Whether a new state says anything new: a closed lane whose probe failed is as closed as it was.
+    fn is_news(&mut self, state: LaneState) -> bool {
+        match state {
+            LaneState::Open => self.closed_for.take().is_some(),
+            LaneState::Closed { why, .. } => self.closed_for.replace(why) != Some(why),
+            LaneState::Probing { .. } => false,
+        }
     }
 
     /// Gives everything back at the end; `answered` says whether a call was made and answered. Returns whether the desk
