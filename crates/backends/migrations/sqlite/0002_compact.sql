@@ -5,7 +5,7 @@ CREATE TABLE new_message (
     id           BLOB PRIMARY KEY,
     caller       TEXT NOT NULL,
     state        INTEGER NOT NULL,
-    content      TEXT NOT NULL,     -- with a version (domain::Content)
+    content      TEXT,              -- with a version (domain::Content); absent where it is long
     options      TEXT,              -- JSON, absent where nothing is special
     priority     INTEGER NOT NULL,
     accepted_at  INTEGER NOT NULL,
@@ -22,6 +22,12 @@ ALTER TABLE new_message RENAME TO message;
 CREATE INDEX message_by_caller ON message (caller, id);
 -- Troubled messages are few; open ones are found by their deliveries, delivered ones from the newest on.
 CREATE INDEX message_troubled ON message (state, id) WHERE state > 2;
+
+-- Content that is too long to be written again with every change of its message's state.
+CREATE TABLE long_content (
+    message_id BLOB PRIMARY KEY,
+    content    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE new_term (
     term       TEXT NOT NULL,     -- what messages are searched by: `user:…`, `robot:…`, `#tag`

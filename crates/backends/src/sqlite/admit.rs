@@ -11,6 +11,8 @@ use serde_json::json;
 use super::memory::Memory;
 use super::{SqliteLedger, rows, search};
 
+/// Content of more bytes than this has a row of its own.
+const LONG_CONTENT: usize = 500;
 /// The fence of a delivery that was never claimed, and of one that is claimed by the commit that accepts it.
 const UNCLAIMED: i64 = 0;
 const BORN_LEASED: i64 = 1;
@@ -85,6 +87,13 @@ fn first_of(connection: &Connection, message: &Message, key: &str) -> rusqlite::
 
 fn insert_message(connection: &Connection, message: &Message, duplicate_of: Option<MessageId>) -> rusqlite::Result<()> {
     let state = if duplicate_of.is_some() { MessageState::Duplicate } else { MessageState::Accepted };
+    let content = message.content.to_stored();
+    let is_long = content.len() > LONG_CONTENT;
+    if is_long {
+        connection
+            .prepare_cached("INSERT INTO long_content (message_id, content) VALUES (?, ?)")?
+            .execute(params![message.id.to_bytes(), content])?;
+    }
     let mut insert = connection.prepare_cached(
         "INSERT INTO message (id, caller, state, content, options, priority, accepted_at, send_at, expires_at, tags, metadata, duplicate_of)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -94,7 +103,7 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
             message.id.to_bytes(),
             message.caller.as_str(),
             state as u8,
-            message.content.to_stored(),
+            (!is_long).then_some(content),
             rows::options_to_stored(&message.options),
             message.priority.rank(),
             message.accepted_at.as_millis(),

@@ -129,10 +129,12 @@ fn take(
     if claim.equal_since.is_some() {
         memory.requests.note(connection, &delivery, claim.now)?;
     }
-    let mut find = connection.prepare_cached("SELECT content, options FROM message WHERE id = ?")?;
+    let mut find = connection.prepare_cached(
+        "SELECT COALESCE(content, (SELECT content FROM long_content WHERE message_id = id)), options FROM message WHERE id = ?",
+    )?;
     let (content, options) = find.query_row([id.message().to_bytes()], |row| {
         Ok((
-            Content::from_stored(row.get_ref(0)?.as_str()?),
+            row.get_ref(0)?.as_str_or_null()?.and_then(Content::from_stored),
             rows::options_from_stored(row.get_ref(1)?.as_str_or_null()?),
         ))
     })?;

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 
 use super::memory::Memory;
 use super::queue::standing;
-use super::rows::delivery_columns;
+use super::rows::{delivery_columns, message_columns};
 use super::search::{self, Condition};
 use super::settle::{derived_state, refresh_messages, write_state};
 use super::{SqliteLedger, rows};
@@ -31,7 +31,10 @@ fn owned(connection: &Connection, id: MessageId, caller: Option<&str>) -> rusqli
 }
 
 fn read(connection: &Connection, id: MessageId, caller: Option<&str>) -> rusqlite::Result<Option<MessageRecord>> {
-    let mut find = connection.prepare_cached("SELECT * FROM message WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)")?;
+    let mut find = connection.prepare_cached(concat!(
+        message_columns!(),
+        " FROM message AS m WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)"
+    ))?;
     let found = find.query_row(params![id.to_bytes(), caller], |row| {
         Ok((rows::message(row)?, rows::message_state(row.get("state")?)?))
     });
@@ -161,7 +164,7 @@ fn page(
     if let Some(before) = filter.before {
         and("m.id < ?", before.to_bytes().to_vec().into());
     }
-    let mut sql = format!("SELECT m.*, {TRIED} AS tried FROM message AS m WHERE 1");
+    let mut sql = format!("{}, {TRIED} AS tried FROM message AS m WHERE 1", message_columns!());
     let mut bound = Vec::with_capacity(conditions.len() + 1);
     for (condition, value) in conditions {
         sql.push_str(" AND ");

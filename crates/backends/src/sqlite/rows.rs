@@ -122,7 +122,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message {
         id: message_id(row, "id")?,
         caller: CallerId::new(row.get::<_, String>("caller")?),
-        content: shown_content(row.get_ref("content")?.as_str()?),
+        content: shown_content(row.get_ref("whole_content")?.as_str_or_null()?.unwrap_or_default()),
         options: options_from_stored(row.get_ref("options")?.as_str_or_null()?),
         priority: Priority::from_rank(row.get("priority")?),
         accepted_at: time(row, "accepted_at")?,
@@ -133,6 +133,14 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         duplicate_of: row.get::<_, Option<[u8; 16]>>("duplicate_of")?.map(MessageId::from_bytes),
     })
 }
+
+/// What is read of a message `m`, by name.
+macro_rules! message_columns {
+    () => {
+        "SELECT m.*, COALESCE(m.content, (SELECT content FROM long_content WHERE message_id = m.id)) AS whole_content"
+    };
+}
+pub(super) use message_columns;
 
 /// What is read of a delivery, in this order: first what makes its value (0 to 7), then its standing (8 to 11), then what
 /// a claim asks for besides (12 to 15), then what a record shows besides.

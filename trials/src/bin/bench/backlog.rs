@@ -49,7 +49,7 @@ pub(crate) async fn run(options: &Options, folder: &Path, round: &mut Round) -> 
         trial.fill(first).await?;
     }
     round.set("enqueue cpu last", trial.enqueue(options.backlog + LINES).await?);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    until_quiet(&trial.process).await?;
     round.set("backlog MB", machine::rss_mb(trial.process.id()) - memory);
     trial.read(round, "status p50 with backlog ms", "page p50 with backlog ms").await?;
     let Trial { gateway, process, .. } = trial;
@@ -60,6 +60,19 @@ pub(crate) async fn run(options: &Options, folder: &Path, round: &mut Round) -> 
     trial.open().await?;
     round.set("finish cpu with backlog", trial.finish().await?);
     Ok(())
+}
+
+/// Waits until what is done in the background is done: it is paid for in the figures of the bursts.
+async fn until_quiet(process: &Process) -> anyhow::Result<()> {
+    let asked = Instant::now();
+    loop {
+        let cpu = machine::fine_cpu_seconds(process.id());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if machine::fine_cpu_seconds(process.id()) - cpu < 0.03 {
+            return Ok(());
+        }
+        ensure!(asked.elapsed() < Duration::from_secs(300), "it does not come to rest");
+    }
 }
 
 struct Trial<'a> {
