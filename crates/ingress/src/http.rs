@@ -76,6 +76,14 @@ pub struct HttpConfig {
     pub retry_deadline: Duration,
 }
 
+/// Reads one submission, as `POST /v1/messages` does.
+///
+/// # Errors
+/// [`ApiError`] names the field, the value and the mend.
+pub fn parse_submission(body: &[u8]) -> Result<domain::Submission, ApiError> {
+    v1::parse_submission(body)
+}
+
 /// Builds the router; requests need a [`SocketAddr`] extension with their peer's address.
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);

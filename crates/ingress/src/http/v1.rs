@@ -32,6 +32,11 @@ pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(keys::revoke))
 }
 
+pub(super) fn parse_submission(body: &[u8]) -> Result<domain::Submission, ApiError> {
+    let hash = || submit::hash_of("POST", "/v1/messages", body);
+    submission::SubmissionBody::parse(body)?.into_submission(None, hash, false)
+}
+
 /// Reads a body of at most `limit` bytes within the configured time.
 async fn read_body(State(api): &State<Arc<Api>>, body: axum::body::Body, limit: usize) -> Result<Bytes, ApiError> {
     let too_large = || {
