@@ -137,17 +137,15 @@ fn commit_of_64_admissions(bencher: Bencher<'_, '_>) {
 fn claim_of_64_deliveries(bencher: Bencher<'_, '_>) {
     let (runtime, _folder, ledger) = ledger();
     let now = SystemClock::new().now();
-    bencher
-        .with_inputs(|| runtime.block_on(ledger.accept(admissions(now))).unwrap())
-        .bench_values(|_accepted| {
-            let claim = Claim {
-                lane: Lane::new("wecom_app", "default"),
-                limit: TOGETHER,
-                now,
-                lowest_first: false,
-                served: None,
-                equal_since: Some(now),
-            };
-            runtime.block_on(ledger.claim(claim)).unwrap()
-        });
+    bencher.with_inputs(|| runtime.block_on(ledger.accept(admissions(now))).unwrap()).bench_values(|_accepted| {
+        let claim = Claim {
+            lane: Lane::new("wecom_app", "default"),
+            limit: TOGETHER,
+            now,
+            lowest_first: false,
+            served: None,
+            equal_since: Some(now),
+        };
+        runtime.block_on(ledger.claim(claim)).unwrap()
+    });
 }
