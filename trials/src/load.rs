@@ -127,6 +127,21 @@ pub fn text(number: u64, bytes: usize) -> String {
     text.chars().cycle().take(bytes.max(MARK.len() + 12)).collect()
 }
 
+/// Returns the middle one of so many measurements: single milliseconds say little on a shared machine.
+///
+/// # Errors
+/// The first error of a measurement.
+pub async fn median<F: Future<Output = anyhow::Result<Duration>>>(
+    measurements: usize,
+    mut measure: impl FnMut(u64) -> F,
+) -> anyhow::Result<Duration> {
+    let mut measured = Vec::with_capacity(measurements);
+    for number in 0..measurements {
+        measured.push(measure(number as u64).await?);
+    }
+    Ok(quantile(&measured, 0.5))
+}
+
 /// Returns the value below which so much (0 to 1) of the values lie.
 pub fn quantile(values: &[Duration], part: f64) -> Duration {
     let mut sorted = values.to_vec();

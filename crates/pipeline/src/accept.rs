@@ -8,9 +8,9 @@
 //! When a dispatcher has room at this moment, the same commit that accepts a delivery also claims it ("born leased"),
 //! and it goes out without a second look at the ledger. Nothing depends on it: without room it waits in the ledger.
 
-use std::pin::Pin;
+mod to_its_end;
+
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,9 +19,9 @@ use domain::{
     Scope, Standing, Submission, Timestamp, Violation, divide, each_by_its_own_channel,
 };
 use sha2::{Digest as _, Sha256};
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::to_its_end::ToItsEnd;
 use crate::crash_point;
 use crate::dispatch::{DispatcherHandle, Reservation};
 use crate::ids::IdSource;
@@ -219,7 +219,7 @@ impl Intake {
                 drop(places);
                 admitted
             };
-            for (index, result) in ToItsEnd(Some(Box::pin(admitting))).await {
+            for (index, result) in ToItsEnd::of(admitting).await {
                 results[index] = Some(result);
             }
         }
@@ -368,34 +368,6 @@ impl Intake {
     fn names(&self, channel: &str) -> String {
         let names = self.channels.accounts(channel);
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-    }
-}
-
-/// An admission that goes on without whoever waits for it: a caller that leaves in the middle of a commit takes no lease
-/// with it.
-struct ToItsEnd<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
-
-impl<F: Future<Output: Send> + Send + 'static> Future for ToItsEnd<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        // Out of its place while it runs: one that panics is not gone on with.
-        let Some(mut under_way) = self.0.take() else { return Poll::Pending };
-        let polled = under_way.as_mut().poll(context);
-        if polled.is_pending() {
-            self.0 = Some(under_way);
-        }
-        polled
-    }
-}
-
-impl<F: Future<Output: Send> + Send + 'static> Drop for ToItsEnd<F> {
-    fn drop(&mut self) {
-        if let Some(under_way) = self.0.take()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let _detached = runtime.spawn(under_way);
-        }
     }
 }
 
