@@ -24,7 +24,7 @@ const KEEP_REQUESTS: Duration = Duration::from_secs(15 * 60);
 /// How old a message is before it is indexed: by then those accepted in the same moment are stored, too.
 const SETTLED_IN: Duration = Duration::from_secs(10);
 /// How many messages are indexed in one step: the more at once, the fewer pages each costs, and the longer others wait.
-const INDEX_STEP: usize = 100;
+const INDEX_STEP: usize = 400;
 
 /// How the sweep works.
 #[derive(Clone, Debug)]

@@ -29,17 +29,24 @@ CREATE TABLE long_content (
     content    TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What messages are searched by, in runs of messages that were accepted one after another: a run is small enough to be
+-- written in order, whatever its terms are. Terms of messages after the last run are not written yet: see sqlite/search.rs.
+CREATE TABLE run (
+    number   INTEGER PRIMARY KEY,
+    messages INTEGER NOT NULL,
+    until    BLOB NOT NULL        -- its last message
+) STRICT;
+INSERT INTO run SELECT 1, COUNT(*), COALESCE(MAX(id), x'00000000000000000000000000000000') FROM message;
+
 CREATE TABLE new_term (
-    term       TEXT NOT NULL,     -- what messages are searched by: `user:…`, `robot:…`, `#tag`
+    run        INTEGER NOT NULL,
+    term       TEXT NOT NULL,     -- `user:…`, `robot:…`, `#tag`
     message_id BLOB NOT NULL,
-    PRIMARY KEY (term, message_id)
+    PRIMARY KEY (run, term, message_id)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO new_term SELECT term, id_bytes(message_id) FROM term ORDER BY term, message_id;
+INSERT INTO new_term SELECT 1, term, id_bytes(message_id) FROM term ORDER BY term, message_id;
 DROP TABLE term;
 ALTER TABLE new_term RENAME TO term;
--- Terms of later messages are not written yet: see sqlite/search.rs.
-CREATE TABLE indexed (until BLOB NOT NULL) STRICT;
-INSERT INTO indexed SELECT COALESCE(MAX(id), x'00000000000000000000000000000000') FROM message;
 
 CREATE TABLE new_delivery (
     id              BLOB PRIMARY KEY,

@@ -31,8 +31,8 @@ pub(super) fn admit(connection: &Connection, memory: &mut Memory, admission: &Ad
     insert_message(connection, message, duplicate_of)?;
     if message.id <= memory.indexed_until {
         // Accepted long before it could be stored: its turn with the others has passed.
-        let terms = rows::terms(&admission.deliveries, &message.tags).map(|term| (term, message.id));
-        search::insert(connection, &terms.collect::<Vec<_>>())?;
+        let terms = rows::terms(&admission.deliveries, &message.tags).collect();
+        search::insert_late(connection, message.id, terms)?;
     }
     if let Some(idempotency) = &admission.idempotency {
         insert_key(connection, message, idempotency, duplicate_of)?;

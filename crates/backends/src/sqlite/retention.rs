@@ -18,16 +18,15 @@ pub(super) fn forget_messages(connection: &Connection, before: Timestamp, limit:
     for (id, tags) in &old {
         forget(connection, *id, &rows::tags(tags.as_deref()))?;
     }
+    if !old.is_empty() {
+        search::forget_runs(connection)?;
+    }
     pipeline::crash_point("forget-messages-before-commit");
     Ok(old.len())
 }
 
 fn forget(connection: &Connection, id: MessageId, tags: &[String]) -> rusqlite::Result<()> {
-    for term in search::terms_of(connection, id, tags)? {
-        connection
-            .prepare_cached("DELETE FROM term WHERE term = ? AND message_id = ?")?
-            .execute(params![term, id.to_bytes()])?;
-    }
+    search::forget(connection, id, tags)?;
     let (first, last) = id.delivery_range();
     let range = [first.to_bytes(), last.to_bytes()];
     connection.prepare_cached("DELETE FROM recipient WHERE delivery_id BETWEEN ? AND ?")?.execute(range)?;

@@ -1,8 +1,8 @@
 //! What messages are found by: recipients and tags.
 //!
-//! Each message is found by terms that lie far apart in the index; writing them one message at a time would be most of
-//! what accepting costs. So they are written some seconds later, many at once and in order; what is newer is looked
-//! through by itself.
+//! Each message is found by terms that lie far apart in an index of all messages; writing them so would be most of what
+//! accepting costs. So they are written some seconds later, many at once, in runs of messages accepted one after
+//! another: each run is a small index of its own, and a search asks every run. What is newer is looked through by itself.
 
 use domain::{MessageId, Timestamp};
 use pipeline::ports::MessageFilter;
@@ -12,9 +12,14 @@ use rusqlite::{Connection, params};
 use super::memory::Memory;
 use super::rows;
 
+/// Messages of one run: few enough that its pages are few, many enough that a search asks few runs.
+const RUN: i64 = 4096;
+
 /// Up to where messages are found by their terms.
 pub(super) fn indexed_until(connection: &Connection) -> rusqlite::Result<MessageId> {
-    connection.prepare_cached("SELECT until FROM indexed")?.query_row([], |row| Ok(MessageId::from_bytes(row.get(0)?)))
+    connection
+        .prepare_cached("SELECT until FROM run ORDER BY number DESC LIMIT 1")?
+        .query_row([], |row| Ok(MessageId::from_bytes(row.get(0)?)))
 }
 
 /// Writes the terms of messages accepted before a time, the oldest first; returns of how many.
@@ -37,17 +42,62 @@ pub(super) fn index_messages(
         terms.extend(terms_of(connection, *id, tags)?.into_iter().map(|term| (term, *id)));
     }
     terms.sort_unstable();
-    insert(connection, &terms)?;
-    connection.prepare_cached("UPDATE indexed SET until = ?")?.execute([last.to_bytes()])?;
+    insert(connection, extend_run(connection, *last, rows::limit(found.len()))?, &terms)?;
     memory.indexed_until = *last;
     Ok(found.len())
 }
 
-/// Writes terms.
-pub(super) fn insert(connection: &Connection, terms: &[(String, MessageId)]) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO term (term, message_id) VALUES (?, ?)")?;
+/// Counts messages into the last run, or into a new one if that is full; returns its number.
+fn extend_run(connection: &Connection, last: MessageId, messages: i64) -> rusqlite::Result<i64> {
+    let (number, held): (i64, i64) = connection
+        .prepare_cached("SELECT number, messages FROM run ORDER BY number DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (number, held) = if held < RUN { (number, held) } else { (number + 1, 0) };
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO run (number, messages, until) VALUES (?, ?, ?)")?
+        .execute(params![number, held + messages, last.to_bytes()])?;
+    Ok(number)
+}
+
+/// Writes the terms of a message that was accepted long before it could be stored, into the run of its time.
+pub(super) fn insert_late(connection: &Connection, id: MessageId, terms: Vec<String>) -> rusqlite::Result<()> {
+    let terms: Vec<_> = terms.into_iter().map(|term| (term, id)).collect();
+    insert(connection, run_of(connection, id)?, &terms)
+}
+
+/// Forgets terms of a message.
+pub(super) fn forget(connection: &Connection, id: MessageId, tags: &[String]) -> rusqlite::Result<()> {
+    let run = run_of(connection, id)?;
+    for term in terms_of(connection, id, tags)? {
+        connection
+            .prepare_cached("DELETE FROM term WHERE run = ? AND term = ? AND message_id = ?")?
+            .execute(params![run, term, id.to_bytes()])?;
+    }
+    Ok(())
+}
+
+/// Forgets runs that lie before all messages.
+pub(super) fn forget_runs(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM run WHERE until < (SELECT MIN(id) FROM message) AND number < (SELECT MAX(number) FROM run)",
+        )?
+        .execute([])
+        .map(drop)
+}
+
+/// The run of a message that is indexed: the first that ends with it or later.
+fn run_of(connection: &Connection, id: MessageId) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT COALESCE(MIN(number), 1) FROM run WHERE until >= ?")?
+        .query_row([id.to_bytes()], |row| row.get(0))
+}
+
+fn insert(connection: &Connection, run: i64, terms: &[(String, MessageId)]) -> rusqlite::Result<()> {
+    let mut insert =
+        connection.prepare_cached("INSERT OR IGNORE INTO term (run, term, message_id) VALUES (?, ?, ?)")?;
     for (term, id) in terms {
-        insert.execute(params![term, id.to_bytes()])?;
+        insert.execute(params![run, term, id.to_bytes()])?;
     }
     Ok(())
 }
@@ -86,6 +136,6 @@ pub(super) fn unwritten(filter: &MessageFilter) -> Vec<Condition> {
 pub(super) fn written(filter: &MessageFilter) -> Vec<Condition> {
     let terms = [filter.recipient.as_ref().map(ToString::to_string), filter.tag.as_deref().map(rows::tag_term)];
     let condition =
-        |term: String| ("m.id IN (SELECT message_id FROM term WHERE term = ?)".to_owned(), Value::from(term));
-    terms.into_iter().flatten().map(condition).collect()
+        "m.id IN (SELECT t.message_id FROM run CROSS JOIN term AS t ON t.run = run.number WHERE t.term = ?)";
+    terms.into_iter().flatten().map(|term| (condition.to_owned(), Value::from(term))).collect()
 }

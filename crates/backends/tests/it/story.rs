@@ -237,3 +237,27 @@ async fn a_thousand_concurrent_admissions_share_commits_and_are_all_there() {
     let filter = MessageFilter { limit: 2000, ..MessageFilter::default() };
     assert_eq!(ledger.list(filter).await.unwrap().len(), 1000);
 }
+
+#[tokio::test]
+async fn a_search_asks_every_run_of_the_index() {
+    let ledger = SqliteLedger::in_memory(clock(0)).unwrap();
+    for _ in 0..9 {
+        ledger.accept((0..1000).map(|i| Arc::new(admission("one", &i.to_string()))).collect()).await.unwrap();
+    }
+    while ledger.index_messages(at(1_000_000_000), 400).await.unwrap() > 0 {}
+    let tagged = MessageFilter { tag: Some("t".into()), limit: 20_000, ..MessageFilter::default() };
+    assert_eq!(ledger.list(tagged.clone()).await.unwrap().len(), 9000);
+    // All but the newest are forgotten, and their runs with them.
+    let all = claim_all(&ledger).await;
+    for claimed in &all[..8999] {
+        ledger.settle(settlement(claimed, delivered(at(1)), at(1))).await.unwrap();
+    }
+    while ledger.forget_messages(at(1_000_000_000), 500).await.unwrap() > 0 {}
+    assert_eq!(ledger.list(tagged).await.unwrap().len(), 1);
+}
+
+async fn claim_all(ledger: &SqliteLedger) -> Vec<Claimed> {
+    let claim =
+        Claim { lane: lane(), limit: 100_000, now: at(1), lowest_first: false, served: None, equal_since: None };
+    ledger.claim(claim).await.unwrap().claimed
+}

@@ -26,6 +26,8 @@ const STEP: u64 = 10_000;
 const LINES: u64 = 20_000;
 /// Reads of which the median is taken.
 const READS: usize = 300;
+/// Seconds without work that are rest: the gateway's sweeps are five apart.
+const QUIET_SECONDS: u32 = 7;
 
 pub(crate) async fn run(options: &Options, folder: &Path, round: &mut Round) -> anyhow::Result<()> {
     let (simulated, mut simulator) = simulator(&options.binary, folder).await?;
@@ -57,22 +59,25 @@ pub(crate) async fn run(options: &Options, folder: &Path, round: &mut Round) -> 
     let (restarted, process) = start_to_first_accept(&gateway).await?;
     round.set("start added by backlog s", restarted.as_secs_f64() - started.as_secs_f64());
     let mut trial = Trial { gateway, simulator: &mut simulator, process };
+    until_quiet(&trial.process).await?;
     trial.open().await?;
     round.set("finish cpu with backlog", trial.finish().await?);
     Ok(())
 }
 
-/// Waits until what is done in the background is done: it is paid for in the figures of the bursts.
+/// Waits until what is done in the background is done: it is paid for in the figures of the bursts. It is done when
+/// nothing happens for longer than the gateway's sweeps are apart.
 async fn until_quiet(process: &Process) -> anyhow::Result<()> {
     let asked = Instant::now();
-    loop {
+    let mut quiet = 0;
+    while quiet < QUIET_SECONDS {
         let cpu = machine::fine_cpu_seconds(process.id());
         tokio::time::sleep(Duration::from_secs(1)).await;
-        if machine::fine_cpu_seconds(process.id()) - cpu < 0.03 {
-            return Ok(());
-        }
-        ensure!(asked.elapsed() < Duration::from_secs(300), "it does not come to rest");
+        let rests = machine::fine_cpu_seconds(process.id()) - cpu < 0.03;
+        quiet = if rests { quiet + 1 } else { 0 };
+        ensure!(asked.elapsed() < Duration::from_secs(600), "it does not come to rest");
     }
+    Ok(())
 }
 
 struct Trial<'a> {

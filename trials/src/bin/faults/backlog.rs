@@ -25,7 +25,7 @@ pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
     house.set("HONGYAN__CIRCUIT_BREAKER__THROTTLED_FOR", "1h");
     house.simulator.fault(json!({ "agentid": 1_000_003, "trouble": { "kind": "errcode", "errcode": 45009 } })).await?;
     house.open().await?;
-    let measurements = trial.either(1, 5);
+    let measurements = trial.either(3, 5);
     let empty = load::median(measurements, |n| accept_p99(&house, 1_000_000 + n * 1000)).await?;
     for first in (0..backlog).step_by(LINES as usize) {
         let mut lines = String::new();
