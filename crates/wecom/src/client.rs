@@ -5,14 +5,20 @@ mod call;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::io::AsyncWrite;
 
-use crate::api::media::{UploadKind, UploadMedia, Uploaded};
+use crate::api::media::{Download, GetMedia, UploadKind, UploadMedia, Uploaded, UploadedImage, check_image};
 use crate::api::robot::RobotUploadKind;
 use crate::token::{MemoryTokenStore, TokenSource, TokenStore};
-use crate::{AgentId, CorpId, Credential, Endpoint, Error, Method, RobotKey, Secret, Transport};
+use crate::{
+    AgentId, CorpId, Credential, Endpoint, Error, ErrorKind, LimitViolation, Method, RobotKey, Secret, Transport,
+};
 
 use self::call::Call;
+#[cfg(test)]
+pub(crate) use self::call::query_of;
 pub(crate) use self::call::{decode_answer, envelope as envelope_of};
 
 /// Calls WeCom as one application of one company. Cheap to clone.
@@ -102,19 +108,73 @@ impl Client {
     /// with a fresh stream will succeed.
     ///
     /// # Errors
-    /// [`Error`]; ask it what it means.
+    /// [`Error`]; [`ErrorKind::Request`] without a call, if the file breaks a rule of its kind ([`UploadMedia::check`]).
     pub async fn upload(&self, kind: UploadKind, media: UploadMedia) -> Result<Uploaded, Error> {
+        let broken = media.check(kind);
+        self.post_file("/cgi-bin/media/upload", Some(kind), media, &broken).await
+    }
+
+    /// Uploads a picture for articles (POST /cgi-bin/media/uploadimg, path/90256); its URL never ends.
+    ///
+    /// # Errors
+    /// As [`Self::upload`]; see [`check_image`].
+    pub async fn upload_image(&self, media: UploadMedia) -> Result<UploadedImage, Error> {
+        let broken = check_image(&media);
+        self.post_file("/cgi-bin/media/uploadimg", None, media, &broken).await
+    }
+
+    async fn post_file<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        kind: Option<UploadKind>,
+        media: UploadMedia,
+        broken: &[LimitViolation],
+    ) -> Result<T, Error> {
+        if let Some(rule) = broken.first() {
+            let rule = format!("{} {}", rule.field, rule.message);
+            return Err(Error::new(ErrorKind::Request, path).with_source(rule));
+        }
         let deadline = self.transport.deadline();
         let token = self.tokens.get(deadline).await?;
-        let query = [("access_token", token.expose()), ("type", kind.name())];
-        let answer = media.post(&self.transport, "/cgi-bin/media/upload", &query, deadline).await;
-        let result = answer.and_then(|answer| decode_answer("/cgi-bin/media/upload", &answer, false));
-        if let Err(error) = &result
-            && call::wants_new_token(error)
-        {
+        let mut query = vec![("access_token", token.expose())];
+        query.extend(kind.map(|kind| ("type", kind.name())));
+        let answer = media.post(&self.transport, path, &query, deadline).await;
+        let result = answer.and_then(|answer| decode_answer(path, &answer, false));
+        if result.as_ref().is_err_and(call::wants_new_token) {
             self.tokens.invalidate(&token);
         }
         result
+    }
+
+    /// Downloads a file (GET /cgi-bin/media/get, path/90254), or a part of it, and writes it as it comes.
+    ///
+    /// Nothing is written if WeCom refuses. Every piece may take as long as a call; the whole as long as it needs.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wecom::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut file = Vec::new();
+    /// let download = client.download(&wecom::api::media::GetMedia::new("MEDIA_ID"), &mut file).await?;
+    /// println!("{:?}: {} bytes", download.file_name, download.length);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error`]; expired or unknown media is errcode 40007.
+    pub async fn download(
+        &self,
+        request: &GetMedia,
+        into: &mut (impl AsyncWrite + Unpin + Send),
+    ) -> Result<Download, Error> {
+        let deadline = self.transport.deadline();
+        let token = self.tokens.get(deadline).await?;
+        match request.fetch(&self.transport, token.expose(), into, deadline).await {
+            Err(error) if call::wants_new_token(&error) => {
+                self.tokens.invalidate(&token);
+                let token = self.tokens.get(deadline).await?;
+                request.fetch(&self.transport, token.expose(), into, deadline).await
+            }
+            result => result,
+        }
     }
 
     /// Calls any path with any JSON, with the same token, timeouts and errors: the second door.
@@ -129,6 +189,7 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Value, Error> {
         let body = body.map(|value| Bytes::from(value.to_string()));
+        let query = query.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let call = Call { method, path, query, body, max_answer: crate::limits::MAX_ANSWER };
         decode_answer(path, &self.authorised(&call).await?, true)
     }

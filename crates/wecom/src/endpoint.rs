@@ -42,6 +42,47 @@ pub trait Endpoint: Serialize + Send {
     /// What is answered.
     type Response: DeserializeOwned + Send;
 
+    /// What stands in the query beside the credential; for GET also every field of the request.
+    fn query(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// Fills in the client's application where the request names none.
     fn set_default_agent(&mut self, _agent: AgentId) {}
+}
+
+/// Names an endpoint's method, path, answer and official page in one line; a request with an `agentid` of its own says so
+/// after it.
+macro_rules! endpoint {
+    ($request:ty: $method:ident $path:literal => $response:ty, $doc:literal) => {
+        endpoint!(@ $request, $method, $path, $response, $doc, {});
+    };
+    ($request:ty: $method:ident $path:literal => $response:ty, $doc:literal, of $agent:ident) => {
+        endpoint!(@ $request, $method, $path, $response, $doc, {
+            fn set_default_agent(&mut self, agent: crate::AgentId) {
+                self.$agent.get_or_insert(agent);
+            }
+        });
+    };
+    ($request:ty: $method:ident $path:literal => $response:ty, $doc:literal, of $agent:ident in query) => {
+        endpoint!(@ $request, $method, $path, $response, $doc, {
+            fn set_default_agent(&mut self, agent: crate::AgentId) {
+                self.$agent.get_or_insert(agent);
+            }
+
+            fn query(&self) -> Vec<(&'static str, String)> {
+                self.$agent.iter().map(|agent| ("agentid", agent.to_string())).collect()
+            }
+        });
+    };
+    (@ $request:ty, $method:ident, $path:literal, $response:ty, $doc:literal, { $($more:item)* }) => {
+        impl crate::Endpoint for $request {
+            const METHOD: crate::Method = crate::Method::$method;
+            const PATH: &'static str = $path;
+            const DOC: &'static str = $doc;
+            type Response = $response;
+
+            $($more)*
+        }
+    };
 }

@@ -1,13 +1,19 @@
 #![doc = include_str!("../README.md")]
 
-mod client;
+#[macro_use]
 mod endpoint;
+
+#[cfg(feature = "callback")]
+pub mod callback;
+mod client;
 mod errcode;
 mod error;
 mod id;
 pub mod limits;
 mod secret;
+pub mod split;
 mod token;
+mod tolerant;
 mod transport;
 
 pub mod api;

@@ -38,3 +38,18 @@ impl PartialEq for Secret {
     }
 }
 impl Eq for Secret {}
+
+/// For the few requests and answers that hold a secret: `#[serde(with = "crate::secret::on_the_wire")]`.
+pub(crate) mod on_the_wire {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Secret;
+
+    pub(crate) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.expose())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::new)
+    }
+}

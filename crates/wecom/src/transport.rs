@@ -12,14 +12,14 @@ use futures::{Stream, StreamExt as _};
 use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{self, HeaderValue};
-use hyper::{Request, Uri};
+use hyper::{HeaderMap, Request, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use self::pool::{BoxError, Failed, Pool, plain_connector};
+use self::pool::{BoxError, Failed, InUse, Pool, plain_connector};
 
 pub(crate) use self::pool::RequestBody;
 
@@ -233,6 +233,34 @@ pub(crate) struct Incoming {
     pub(crate) body: Bytes,
 }
 
+/// An answer whose body is still to be read.
+pub(crate) struct Fetched {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: hyper::body::Incoming,
+    /// Given back once the body was read to its end.
+    pub(crate) connection: InUse,
+}
+
+impl Fetched {
+    /// Reads the body into memory.
+    pub(crate) async fn collect(self, path: &'static str, limit: usize, deadline: Instant) -> Result<Incoming, Error> {
+        let collected = timeout_at(deadline, self.collect_unbounded(path, limit)).await;
+        collected.unwrap_or_else(|_| Err(Error::new(ErrorKind::NoAnswer, path)))
+    }
+
+    async fn collect_unbounded(self, path: &'static str, limit: usize) -> Result<Incoming, Error> {
+        match Limited::new(self.body, limit).collect().await {
+            Ok(body) => {
+                self.connection.give_back();
+                Ok(Incoming { status: self.status, body: body.to_bytes() })
+            }
+            Err(e) if e.is::<LengthLimitError>() => Err(Error::new(ErrorKind::AnswerTooLarge { limit }, path)),
+            Err(e) => Err(Error::new(ErrorKind::NoAnswer, path).with_source(e)),
+        }
+    }
+}
+
 /// Makes a body of what is in memory.
 pub(crate) fn whole(body: Bytes) -> RequestBody {
     Either::Left(Full::new(body))
@@ -277,23 +305,29 @@ impl Transport {
 
     async fn exchange_unbounded(&self, outgoing: Outgoing<'_>) -> Result<Incoming, Error> {
         let (path, max_answer) = (outgoing.path, outgoing.max_answer);
-        let request = self.request(outgoing).map_err(|e| Error::new(ErrorKind::Request, path).with_source(e))?;
-        let unanswered = |e: BoxError| Error::new(ErrorKind::NoAnswer, path).with_source(e);
+        self.fetch(outgoing, None).await?.collect_unbounded(path, max_answer).await
+    }
+
+    /// How long something may take to come that is waited for again and again.
+    pub(crate) fn patience(&self) -> Duration {
+        self.inner.timeout
+    }
+
+    /// Sends a request, perhaps for a range of bytes, and returns what is answered before its body is read.
+    pub(crate) async fn fetch(&self, outgoing: Outgoing<'_>, range: Option<&str>) -> Result<Fetched, Error> {
+        let path = outgoing.path;
+        let unwritable = |e: BoxError| Error::new(ErrorKind::Request, path).with_source(e);
+        let mut request = self.request(outgoing).map_err(|e| unwritable(e.into()))?;
+        if let Some(range) = range {
+            let range = HeaderValue::from_str(range).map_err(|e| unwritable(e.into()))?;
+            request.headers_mut().insert(header::RANGE, range);
+        }
         let (answer, connection) = self.inner.pool.send(request).await.map_err(|failed| match failed {
             Failed::Unsent(e) => Error::new(ErrorKind::Connect, path).with_source(e),
-            Failed::Unanswered(e) => unanswered(e),
+            Failed::Unanswered(e) => Error::new(ErrorKind::NoAnswer, path).with_source(e),
         })?;
-        let status = answer.status().as_u16();
-        match Limited::new(answer.into_body(), max_answer).collect().await {
-            Ok(body) => {
-                connection.give_back();
-                Ok(Incoming { status, body: body.to_bytes() })
-            }
-            Err(e) if e.is::<LengthLimitError>() => {
-                Err(Error::new(ErrorKind::AnswerTooLarge { limit: max_answer }, path))
-            }
-            Err(e) => Err(unanswered(e)),
-        }
+        let (head, body) = answer.into_parts();
+        Ok(Fetched { status: head.status.as_u16(), headers: head.headers, body, connection })
     }
 
     fn request(&self, outgoing: Outgoing<'_>) -> Result<Request<RequestBody>, hyper::http::Error> {

@@ -1,14 +1,18 @@
-//! Application messages: send, recall. <https://developer.work.weixin.qq.com/document/path/90235>
+//! Application messages: send, recall, update. <https://developer.work.weixin.qq.com/document/path/90235>
 
 mod content;
+mod get_statistics;
 mod recall;
 mod send;
 mod template_card;
+mod update_taskcard;
+mod update_template_card;
 
 pub use content::{
     Article, File, Image, Markdown, MiniprogramNotice, MpArticle, MpNews, News, NoticeItem, Text, TextCard, Video,
     Voice,
 };
+pub use get_statistics::{AppStatistics, GetStatistics, Statistics};
 pub use recall::{RecallMessage, RecallMessageResponse};
 pub use send::{DuplicateCheck, MessageContent, SendMessage, SendMessageResponse};
 pub use template_card::{
@@ -16,3 +20,5 @@ pub use template_card::{
     EmphasisContent, HorizontalContent, ImageTextArea, Jump, MainTitle, QuoteArea, Selection, Source, SubmitButton,
     TemplateCard, VerticalContent,
 };
+pub use update_taskcard::UpdateTaskCard;
+pub use update_template_card::{UpdateTemplateCard, Updated};

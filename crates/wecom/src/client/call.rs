@@ -1,8 +1,11 @@
 //! One call, start to end: credential → HTTP → envelope → answer.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::transport::{Incoming, Outgoing, whole};
@@ -15,7 +18,7 @@ const CLIPPED: usize = 200;
 pub(super) struct Call<'a> {
     pub(super) method: Method,
     pub(super) path: &'static str,
-    pub(super) query: &'a [(&'a str, &'a str)],
+    pub(super) query: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// JSON.
     pub(super) body: Option<Bytes>,
     pub(super) max_answer: usize,
@@ -23,13 +26,21 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     pub(super) fn of<E: Endpoint>(request: &E) -> Result<Self, Error> {
-        let body = serde_json::to_vec(request).map_err(|e| Error::new(ErrorKind::Request, E::PATH).with_source(e))?;
-        Ok(Self::encoded::<E>(body.into()))
+        let unwritable = |e| Error::new(ErrorKind::Request, E::PATH).with_source(e);
+        let mut call = match E::METHOD {
+            Method::Post => Self::encoded::<E>(serde_json::to_vec(request).map_err(unwritable)?.into()),
+            Method::Get => {
+                let fields = serde_json::to_value(request).map_err(unwritable)?;
+                Call { query: as_query(fields), ..Self::encoded::<E>(Bytes::new()) }
+            }
+        };
+        call.query.extend(request.query().into_iter().map(|(name, value)| (name.into(), value.into())));
+        Ok(call)
     }
 
     pub(super) fn encoded<E: Endpoint>(body: Bytes) -> Self {
         let body = (E::METHOD == Method::Post).then_some(body);
-        Self { method: E::METHOD, path: E::PATH, query: &[], body, max_answer: E::MAX_ANSWER }
+        Self { method: E::METHOD, path: E::PATH, query: Vec::new(), body, max_answer: E::MAX_ANSWER }
     }
 
     pub(super) async fn make(
@@ -41,7 +52,7 @@ impl Call<'_> {
     ) -> Result<Bytes, Error> {
         let mut query = Vec::with_capacity(self.query.len() + 1);
         query.push((credential, value));
-        query.extend_from_slice(self.query);
+        query.extend(self.query.iter().map(|(name, value)| (&**name, &**value)));
         let body = self.body.clone().map(whole);
         let outgoing = Outgoing {
             method: self.method,
@@ -54,6 +65,18 @@ impl Call<'_> {
         };
         envelope(self.path, transport.exchange(outgoing, deadline).await?)
     }
+}
+
+/// Writes the fields of a request as a query; what is absent, and what is no text or number, has no place in one.
+fn as_query(fields: Value) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
+    let Value::Object(fields) = fields else { return Vec::new() };
+    let text = |value| match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(on) => Some(u8::from(on).to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    fields.into_iter().filter_map(|(name, value)| Some((name.into(), text(value)?.into()))).collect()
 }
 
 #[derive(Deserialize)]
@@ -134,6 +157,13 @@ pub(super) fn wants_new_token(error: &Error) -> bool {
     )
 }
 
+/// The query of a request, for tests.
+#[cfg(test)]
+pub(crate) fn query_of<E: Endpoint>(request: &E) -> String {
+    let call = Call::of(request).unwrap();
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(call.query).finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,7 +191,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_errcode_is_no_success_unless_the_endpoint_omits_it() {
-        let decode = |omits| decode_answer::<serde_json::Value>("/x", b"{}", omits);
+        let decode = |omits| decode_answer::<Value>("/x", b"{}", omits);
         assert!(decode(true).is_ok());
         assert!(matches!(decode(false).unwrap_err().kind(), ErrorKind::Decode { .. }));
     }

@@ -56,7 +56,7 @@ pub(super) enum Failed {
 }
 
 /// A connection in use; given back when the answer was read to its end, closed otherwise.
-pub(super) struct InUse {
+pub(crate) struct InUse {
     sender: Sender,
     max_idle: usize,
     idle: Arc<Mutex<Vec<(Sender, Instant)>>>,
@@ -64,7 +64,7 @@ pub(super) struct InUse {
 
 impl InUse {
     /// Keeps the connection for the next request.
-    pub(super) fn give_back(self) {
+    pub(crate) fn give_back(self) {
         let mut idle = self.idle.lock();
         if idle.len() < self.max_idle && !self.sender.is_closed() {
             idle.push((self.sender, Instant::now()));

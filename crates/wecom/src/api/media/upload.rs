@@ -43,6 +43,16 @@ impl UploadKind {
         }
     }
 
+    /// Returns the endings that a file's name may have; none for any.
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Image => &["jpg", "jpeg", "png"],
+            Self::Voice => &["amr"],
+            Self::Video => &["mp4"],
+            Self::File => &[],
+        }
+    }
+
     /// Returns the documented limit in bytes.
     pub fn max_bytes(self) -> u64 {
         match self {
@@ -108,7 +118,12 @@ impl UploadMedia {
         Self { file_name, length, boundary, body: streamed(parts) }
     }
 
-    /// Returns every documented rule that this file breaks.
+    /// Returns how many bytes the file has.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Returns every documented rule that this file breaks: its size, and the ending of its name.
     pub fn check(&self, kind: UploadKind) -> Vec<LimitViolation> {
         let mut c = Checker::new(DOC_MEDIA_UPLOAD);
         if self.length <= limits::UPLOAD_MIN_BYTES {
@@ -117,6 +132,12 @@ impl UploadMedia {
         if self.length > kind.max_bytes() {
             let message = format!("is {} bytes; the limit for {} is {}", self.length, kind.name(), kind.max_bytes());
             c.add("too_long", "media", message);
+        }
+        let ending = self.file_name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+        let endings = kind.endings();
+        if !endings.is_empty() && !endings.contains(&ending.as_str()) {
+            let message = format!("`{}` does not end in .{}", self.file_name, endings.join(" or ."));
+            c.add("unsupported", "filename", message);
         }
         c.finish()
     }
@@ -182,12 +203,13 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_official_page() {
         let code = |length, kind| {
-            UploadMedia::stream::<std::io::Error>("f", length, stream::empty()).check(kind).first().map(|v| v.code)
+            UploadMedia::stream::<std::io::Error>("f.amr", length, stream::empty()).check(kind).first().map(|v| v.code)
         };
         assert_eq!(code(5, UploadKind::File), Some("too_few"));
         assert_eq!(code(6, UploadKind::File), None);
         assert_eq!(code(20 * 1024 * 1024, UploadKind::File), None);
         assert_eq!(code(20 * 1024 * 1024 + 1, UploadKind::File), Some("too_long"));
         assert_eq!(code(2 * 1024 * 1024 + 1, UploadKind::Voice), Some("too_long"));
+        assert_eq!((code(6, UploadKind::Voice), code(6, UploadKind::Image)), (None, Some("unsupported")));
     }
 }

@@ -17,7 +17,7 @@ pub struct Text {
 }
 
 /// WeCom's markdown subset: headings, bold, links, inline code, quotes, three colours. At most 2048 bytes.
-/// Not shown in the `WeChat` plugin.
+/// Not shown in the WeChat plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Markdown {
@@ -151,7 +151,7 @@ pub struct MpArticle {
     pub digest: Option<String>,
 }
 
-/// A notice of a mini-program bound to the application (others → 48002). Not shown in the `WeChat` plugin.
+/// A notice of a mini-program bound to the application (others → 48002). Not shown in the WeChat plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MiniprogramNotice {
@@ -188,21 +188,21 @@ pub struct NoticeItem {
 }
 
 impl Text {
-    pub(super) fn check(&self, c: &mut Checker) {
+    pub(crate) fn check(&self, c: &mut Checker) {
         c.present("text.content", &self.content);
         c.bytes("text.content", &self.content, limits::TEXT_BYTES);
     }
 }
 
 impl Markdown {
-    pub(super) fn check(&self, c: &mut Checker) {
+    pub(crate) fn check(&self, c: &mut Checker) {
         c.present("markdown.content", &self.content);
         c.bytes("markdown.content", &self.content, limits::MARKDOWN_BYTES);
     }
 }
 
 impl Video {
-    pub(super) fn check(&self, c: &mut Checker) {
+    pub(crate) fn check(&self, c: &mut Checker) {
         c.present("video.media_id", self.media_id.as_str());
         c.bytes("video.title", self.title.as_deref().unwrap_or_default(), limits::TITLE_BYTES);
         c.bytes("video.description", self.description.as_deref().unwrap_or_default(), limits::DESCRIPTION_BYTES);
@@ -210,7 +210,7 @@ impl Video {
 }
 
 impl TextCard {
-    pub(super) fn check(&self, c: &mut Checker) {
+    pub(crate) fn check(&self, c: &mut Checker) {
         c.present("textcard.title", &self.title);
         c.chars("textcard.title", &self.title, limits::TEXTCARD_TITLE_CHARS);
         c.present("textcard.description", &self.description);
@@ -252,7 +252,7 @@ impl News {
 }
 
 impl MpNews {
-    pub(super) fn check(&self, c: &mut Checker) {
+    pub(crate) fn check(&self, c: &mut Checker) {
         c.count("mpnews.articles", self.articles.len(), 1..=limits::ARTICLES);
         for (i, article) in self.articles.iter().enumerate() {
             let field = |name: &str| format!("mpnews.articles[{i}].{name}");
@@ -268,7 +268,7 @@ impl MpNews {
 }
 
 impl MiniprogramNotice {
-    pub(super) fn check(&self, c: &mut Checker) {
+    pub(crate) fn check(&self, c: &mut Checker) {
         let short = |c: &mut Checker, field: &str, value: &str| {
             let (chars, allowed) = (value.chars().count(), limits::NOTICE_TITLE_CHARS);
             if !allowed.contains(&chars) {

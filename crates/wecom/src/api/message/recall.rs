@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Endpoint, Method, MsgId};
 
-/// Withdraws a message. The copy in the `WeChat` plugin stays.
+/// Withdraws a message. The copy in the WeChat plugin stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RecallMessage {
     /// What `message/send` answered.

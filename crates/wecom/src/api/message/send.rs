@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{File, Image, Markdown, MiniprogramNotice, MpNews, News, TemplateCard, Text, TextCard, Video, Voice};
 use crate::limits::{self, Checker, DOC_MESSAGE_SEND, LimitViolation};
+use crate::tolerant::{id_list, null_as_default};
 use crate::{AgentId, Endpoint, ErrCode, Method, MsgId};
 
 /// What a message says: one of the eleven types.
@@ -320,30 +321,6 @@ pub struct SendMessageResponse {
     /// Fields that the documents do not know.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, Value>,
-}
-
-fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
-/// WeCom joins ids by `|`, with or without blanks; an absent, empty or null list is no list. An array is taken too:
-/// other interfaces answer so.
-fn id_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Ids {
-        Joined(String),
-        Listed(Vec<String>),
-        Number(u64),
-        Null,
-    }
-    let ids = match Ids::deserialize(deserializer)? {
-        Ids::Joined(joined) => joined.split('|').map(|id| id.trim().to_owned()).collect(),
-        Ids::Listed(list) => list,
-        Ids::Number(id) => vec![id.to_string()],
-        Ids::Null => Vec::new(),
-    };
-    Ok(ids.into_iter().filter(|id| !id.is_empty()).collect())
 }
 
 impl Endpoint for SendMessage {

@@ -43,7 +43,7 @@ impl CardKind {
     }
 }
 
-/// A template card. Not shown in the `WeChat` plugin.
+/// A template card. Not shown in the WeChat plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateCard {
