@@ -14,9 +14,14 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::callback::{self, CallbackAttempt, Callbacks, Endpoint};
+use crate::crypto::Key;
+use crate::event::{Event, Press, Said};
 use crate::fault::Fault;
+use crate::routes::card::code_for_click as card_code;
+use crate::routes::oauth;
 use crate::rules::{Mode, Rules};
-use crate::world::{Logged, Member, Sent, Target, World};
+use crate::world::{Corp, Logged, Member, Sent, Target, World};
 
 /// Steers and observes a running simulator.
 #[derive(Clone)]
@@ -82,7 +87,7 @@ impl Control {
         for sent in &state.sent {
             counts.seen += u64::from(sent.is_seen());
             counts.swallowed += u64::from(sent.swallowed);
-            if let Target::App { dropped, .. } = &sent.target {
+            if let Target::App { dropped, .. } | Target::Chat { dropped, .. } = &sent.target {
                 counts.dropped += dropped.len() as u64;
             }
         }
@@ -127,17 +132,7 @@ impl Control {
     pub fn add_members(&self, prefix: &str, count: usize) {
         for i in 1..=count {
             let userid = format!("{prefix}{i}");
-            put_member(
-                &self.world,
-                Member {
-                    name: userid.clone(),
-                    userid,
-                    mobile: String::new(),
-                    email: String::new(),
-                    parties: vec![2],
-                    unlicensed: false,
-                },
-            );
+            put_member(&self.world, Member { name: userid.clone(), parties: vec![2], ..Member::new(&userid) });
         }
     }
 
@@ -146,6 +141,119 @@ impl Control {
         for corp in self.world.state.lock().corps.values_mut() {
             if let Some(member) = corp.members.get_mut(userid) {
                 member.unlicensed = !licensed;
+            }
+        }
+    }
+
+    /// Says where an application is called back (`None`: where contact sync is), checked as WeCom checks it on saving.
+    ///
+    /// # Errors
+    /// Why the URL was not taken: it did not answer the echo, as it is, within a second (40057).
+    pub async fn set_callback(
+        &self,
+        agentid: Option<i64>,
+        url: &str,
+        token: &str,
+        aes_key: &str,
+    ) -> Result<(), String> {
+        let key = Key::parse(aes_key).ok_or("the EncodingAESKey is not 43 letters and digits")?;
+        let endpoint = Endpoint { url: url.to_owned(), token: token.to_owned(), key };
+        let corp_id = self.corp_of(agentid).ok_or("there is no such application")?;
+        callback::verify(&endpoint, &corp_id, self.world.clock.now() / 1000).await?;
+        let mut state = self.world.state.lock();
+        let corp = state.corps.get_mut(&corp_id);
+        match (corp, agentid) {
+            (Some(corp), None) => corp.contacts_callback = Some(endpoint),
+            (Some(corp), Some(id)) => {
+                if let Some(app) = corp.apps.get(&id) {
+                    app.lock().callback = Some(endpoint);
+                }
+            }
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    /// The company that an application belongs to; for `None` the first.
+    fn corp_of(&self, agentid: Option<i64>) -> Option<String> {
+        let state = self.world.state.lock();
+        let has = |corp: &Corp| agentid.is_none_or(|id| corp.apps.contains_key(&id));
+        state.corps.iter().find(|(_, corp)| has(corp)).map(|(id, _)| id.clone())
+    }
+
+    /// Has a member write to an application; returns the attempts to call it back, with what was replied.
+    pub async fn say(&self, agentid: i64, userid: &str, said: &Said) -> Vec<CallbackAttempt> {
+        let Some(corp) = self.corp_of(Some(agentid)) else { return Vec::new() };
+        let push = {
+            let mut state = self.world.state.lock();
+            // As long as real ones: more than a float can hold.
+            state.last_written += 1;
+            let msg_id = 7_300_000_000_000_000_000 + state.last_written;
+            let event = Event::said(userid, said, msg_id);
+            Callbacks::ready(&state, &corp, Some(agentid), event, self.world.clock.now())
+        };
+        match push {
+            Some(push) => self.world.callbacks.deliver(push).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Has a member press a button of a card; returns the attempts to call the application back.
+    ///
+    /// # Errors
+    /// The message has no card with that button, or the member has no copy of it.
+    pub async fn press(&self, press: &Press) -> Result<Vec<CallbackAttempt>, String> {
+        let push = {
+            let mut state = self.world.state.lock();
+            let now = self.world.clock.now();
+            let sent = state.sent_mut(press.number).cloned().ok_or("there is no such message")?;
+            let Target::App { agentid, users, .. } = &sent.target else {
+                return Err("only cards of applications call back".to_owned());
+            };
+            if !users.contains(&press.userid) {
+                return Err(format!("{} does not see the message", press.userid));
+            }
+            let card = sent.body.get("template_card").or_else(|| sent.body.get("taskcard"));
+            let card = card.filter(|card| press.fits(card)).ok_or("the card has no such button")?;
+            let code = card_code(&mut state, *agentid, press.number, now);
+            let event = Event::card(press, card, &code);
+            let corp = state.corps.iter().find(|(_, corp)| corp.apps.contains_key(agentid));
+            let corp = corp.map(|(id, _)| id.clone()).unwrap_or_default();
+            Callbacks::ready(&state, &corp, Some(*agentid), event, now)
+        };
+        let push = push.ok_or("the application is not called back")?;
+        Ok(self.world.callbacks.deliver(push).await)
+    }
+
+    /// Tells the contact-sync callback that the address book changed; `elements` are what stands behind `ChangeType`.
+    pub async fn change_contact(&self, change_type: &str, elements: &str) -> Vec<CallbackAttempt> {
+        let Some(corp) = self.corp_of(None) else { return Vec::new() };
+        let now = self.world.clock.now();
+        let event = Event::contact(change_type, elements);
+        let push = Callbacks::ready(&self.world.state.lock(), &corp, None, event, now);
+        match push {
+            Some(push) => self.world.callbacks.deliver(push).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Returns every attempt to call somebody back, oldest first.
+    pub fn callbacks(&self) -> Vec<CallbackAttempt> {
+        self.world.callbacks.attempts()
+    }
+
+    /// Hands out a code as the login page would: for a member, or for anybody else's openid.
+    pub fn oauth_code(&self, userid: &str, private: bool) -> String {
+        let corp = self.corp_of(None).unwrap_or_default();
+        let now = self.world.clock.now();
+        oauth::hand_out(&mut self.world.state.lock(), &corp, userid, private, now)
+    }
+
+    /// Says which addresses an application trusts (60020); `None`: all.
+    pub fn trust_addresses(&self, agentid: i64, addresses: Option<Vec<String>>) {
+        for corp in self.world.state.lock().corps.values() {
+            if let Some(app) = corp.apps.get(&agentid) {
+                app.lock().trusted_addresses.clone_from(&addresses);
             }
         }
     }
@@ -187,6 +295,13 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/_sim/members/{userid}", put(set_member))
         .route("/_sim/robots/{key}", put(set_robot))
         .route("/_sim/apps/{agentid}", put(set_app))
+        .route("/_sim/apps/{agentid}/callback", put(set_callback))
+        .route("/_sim/contacts/callback", put(set_contacts_callback))
+        .route("/_sim/contacts/change", post(change_contact))
+        .route("/_sim/callbacks", get(callbacks))
+        .route("/_sim/say", post(say))
+        .route("/_sim/press", post(press))
+        .route("/_sim/oauth", post(oauth_code))
         .layer(middleware::from_fn(json_unless_said))
         .layer(middleware::from_fn(loopback_only))
         .with_state(Control::new(world))
@@ -366,7 +481,9 @@ async fn set_robot(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AppState {
-    disabled: bool,
+    disabled: Option<bool>,
+    /// Addresses that may call; an empty list: none; `["*"]`: all.
+    trusted_addresses: Option<Vec<String>>,
 }
 
 async fn set_app(
@@ -374,6 +491,87 @@ async fn set_app(
     axum::extract::Path(agentid): axum::extract::Path<i64>,
     Json(app): Json<AppState>,
 ) -> StatusCode {
-    control.disable_app(agentid, app.disabled);
+    if let Some(disabled) = app.disabled {
+        control.disable_app(agentid, disabled);
+    }
+    if let Some(addresses) = app.trusted_addresses {
+        let all = addresses.iter().any(|address| address == "*");
+        control.trust_addresses(agentid, Some(addresses).filter(|_| !all));
+    }
     StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallbackSettings {
+    url: String,
+    token: String,
+    aes_key: String,
+}
+
+/// As WeCom's console: the URL is verified before it is taken.
+async fn save_callback(control: &Control, agentid: Option<i64>, new: &CallbackSettings) -> Response {
+    match control.set_callback(agentid, &new.url, &new.token, &new.aes_key).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(reason) => (StatusCode::BAD_REQUEST, Json(json!({ "errcode": 40_057, "reason": reason }))).into_response(),
+    }
+}
+
+async fn set_callback(
+    Shared(control): Shared<Control>,
+    axum::extract::Path(agentid): axum::extract::Path<i64>,
+    Json(new): Json<CallbackSettings>,
+) -> Response {
+    save_callback(&control, Some(agentid), &new).await
+}
+
+async fn set_contacts_callback(Shared(control): Shared<Control>, Json(new): Json<CallbackSettings>) -> Response {
+    save_callback(&control, None, &new).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    change_type: String,
+    #[serde(default)]
+    elements: String,
+}
+
+async fn change_contact(Shared(control): Shared<Control>, Json(change): Json<Change>) -> Json<Vec<CallbackAttempt>> {
+    Json(control.change_contact(&change.change_type, &change.elements).await)
+}
+
+async fn callbacks(Shared(control): Shared<Control>) -> Json<Vec<CallbackAttempt>> {
+    Json(control.callbacks())
+}
+
+#[derive(Deserialize)]
+struct Says {
+    agentid: i64,
+    userid: String,
+    #[serde(flatten)]
+    said: Said,
+}
+
+async fn say(Shared(control): Shared<Control>, Json(says): Json<Says>) -> Json<Vec<CallbackAttempt>> {
+    Json(control.say(says.agentid, &says.userid, &says.said).await)
+}
+
+async fn press(Shared(control): Shared<Control>, Json(press): Json<Press>) -> Response {
+    match control.press(&press).await {
+        Ok(attempts) => Json(attempts).into_response(),
+        Err(reason) => (StatusCode::BAD_REQUEST, Json(json!({ "reason": reason }))).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    userid: String,
+    #[serde(default)]
+    private: bool,
+}
+
+async fn oauth_code(Shared(control): Shared<Control>, Json(login): Json<Login>) -> Json<Value> {
+    Json(json!({ "code": control.oauth_code(&login.userid, login.private) }))
 }

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod callback;
 mod clock;
 mod control;
+mod crypto;
+mod event;
 mod fault;
 mod multipart;
 mod phone;
@@ -11,8 +14,11 @@ mod rules;
 mod seed;
 mod server;
 mod world;
+mod xml;
 
+pub use callback::CallbackAttempt;
 pub use control::{Control, Counts};
+pub use event::{Press, Said};
 pub use fault::{Fault, Trouble};
 pub use rules::{Mode, Rules};
 pub use server::{Running, Simulator};

@@ -1,11 +1,20 @@
 //! The calls, in files named as the SDK names its own; each reads its request by its own hand.
 
 mod agent;
+mod appchat;
+pub(crate) mod card;
+mod department;
+mod jobs;
 mod media;
 mod message;
+mod network;
+pub(crate) mod oauth;
 pub(crate) mod reader;
 mod robot;
+mod session;
+mod tag;
 mod token;
+mod user;
 
 use std::collections::HashMap;
 
@@ -23,6 +32,34 @@ pub(crate) struct Call {
     pub(crate) content_type: String,
     pub(crate) body: Bytes,
     pub(crate) from_ip: String,
+    /// The `Range` header.
+    pub(crate) range: Option<String>,
+}
+
+impl Call {
+    /// A parameter of the query; an absent one is empty.
+    pub(crate) fn parameter(&self, name: &str) -> &str {
+        self.query.get(name).map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// What a call is answered with.
+pub(crate) enum Reply {
+    Json(Answer),
+    File(File),
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Json(answer)
+    }
+}
+
+/// A file that was asked for.
+pub(crate) struct File {
+    pub(crate) content: Bytes,
+    pub(crate) content_type: &'static str,
+    pub(crate) file_name: String,
 }
 
 /// An answer's JSON, errcode and errmsg included.
@@ -37,6 +74,13 @@ impl Answer {
             map.extend(fields);
         }
         Self(map)
+    }
+
+    /// A success that WeCom words otherwise: `created`, `updated`, `deleted`.
+    pub(crate) fn said(errmsg: &str, fields: Value) -> Self {
+        let mut answer = Self::ok(fields);
+        answer.0.insert("errmsg".to_owned(), errmsg.into());
+        answer
     }
 
     /// The shape of a failure: text, hint, caller's address, a link (path/92520).
@@ -57,6 +101,10 @@ impl Answer {
         let mut map = Map::new();
         map.insert("errcode".to_owned(), (*errcode).into());
         map.insert("errmsg".to_owned(), errmsg.into());
+        // Some interfaces repeat the shape of a success, with nothing in it.
+        if call.path.ends_with("ip") {
+            map.insert("ip_list".to_owned(), json!([]));
+        }
         Self(map)
     }
 
@@ -72,17 +120,122 @@ impl Answer {
 }
 
 /// Answers a call; `None` for a path that does not exist.
-pub(crate) async fn answer(world: &World, call: &Call) -> Option<Result<Answer, Refused>> {
-    Some(match call.path.as_str() {
-        "/cgi-bin/gettoken" => token::get(world, call),
-        "/cgi-bin/message/send" => message::send(world, call),
-        "/cgi-bin/message/recall" => message::recall(world, call),
-        "/cgi-bin/webhook/send" => robot::send(world, call),
-        "/cgi-bin/webhook/upload_media" => media::upload_for_robot(world, call).await,
-        "/cgi-bin/media/upload" => media::upload(world, call).await,
-        "/cgi-bin/agent/get" => agent::get(world, call),
+pub(crate) async fn answer(world: &World, call: &Call) -> Option<Result<Reply, Refused>> {
+    let path = call.path.strip_prefix("/cgi-bin/")?;
+    let answered = match path {
+        "gettoken" => token::get(world, call),
+        "message/send" => message::send(world, call),
+        "message/recall" => message::recall(world, call),
+        "message/get_statistics" => message::get_statistics(world, call),
+        "message/update_template_card" => card::update(world, call),
+        "message/update_taskcard" => card::update_taskcard(world, call),
+        "webhook/send" => robot::send(world, call),
+        "webhook/upload_media" => media::upload_for_robot(world, call).await,
+        "media/upload" => media::upload(world, call).await,
+        "media/uploadimg" => jobs::uploadimg(world, call).await,
+        "media/get" | "media/get/jssdk" => return Some(media::get(world, call).map(Reply::File)),
+        "get_api_domain_ip" => network::api_domain_ip(world, call),
+        "getcallbackip" => network::callback_ip(world, call),
+        "get_jsapi_ticket" => network::jsapi_ticket(world, call),
+        "ticket/get" => network::agent_ticket(world, call),
+        _ => of_family(world, call, path)?,
+    };
+    Some(answered.map(Reply::Json))
+}
+
+/// The families of which every call is plain JSON.
+fn of_family(world: &World, call: &Call, path: &str) -> Option<Result<Answer, Refused>> {
+    let (family, name) = path.split_once('/')?;
+    let route = match family {
+        "appchat" => match name {
+            "create" => appchat::create,
+            "update" => appchat::update,
+            "get" => appchat::get,
+            "send" => appchat::send,
+            _ => return None,
+        },
+        "agent" => match name {
+            "get" => agent::get,
+            "list" => agent::list,
+            "set" => agent::set,
+            "set_workbench_template" => agent::set_workbench_template,
+            "get_workbench_template" => agent::get_workbench_template,
+            "set_workbench_data" => agent::set_workbench_data,
+            "batch_set_workbench_data" => agent::batch_set_workbench_data,
+            _ => return None,
+        },
+        "menu" => match name {
+            "create" => agent::create_menu,
+            "get" => agent::get_menu,
+            "delete" => agent::delete_menu,
+            _ => return None,
+        },
+        "user" => match name {
+            "get" => user::get,
+            "simplelist" => user::simplelist,
+            "list" => user::list,
+            "list_id" => user::list_id,
+            "getuserid" => user::getuserid,
+            "get_userid_by_email" => user::get_userid_by_email,
+            "convert_to_openid" => user::convert_to_openid,
+            "convert_to_userid" => user::convert_to_userid,
+            "authsucc" => user::authsucc,
+            "get_active_stat" => user::get_active_stat,
+            "create" => user::create,
+            "update" => user::update,
+            "delete" => user::delete,
+            "batchdelete" => user::batchdelete,
+            "getuserinfo" => oauth::getuserinfo,
+            "getuserdetail" => oauth::getuserdetail,
+            "tfa_succ" => oauth::tfa_succ,
+            _ => return None,
+        },
+        "auth" => match name {
+            "getuserinfo" => oauth::getuserinfo,
+            "getuserdetail" => oauth::getuserdetail,
+            "get_tfa_info" => oauth::get_tfa_info,
+            _ => return None,
+        },
+        "department" => match name {
+            "create" => department::create,
+            "update" => department::update,
+            "delete" => department::delete,
+            "list" => department::list,
+            "simplelist" => department::simplelist,
+            "get" => department::get,
+            _ => return None,
+        },
+        "tag" => match name {
+            "create" => tag::create,
+            "update" => tag::update,
+            "delete" => tag::delete,
+            "get" => tag::get,
+            "addtagusers" => tag::addtagusers,
+            "deltagusers" => tag::deltagusers,
+            "list" => tag::list,
+            _ => return None,
+        },
+        "batch" => match name {
+            "invite" => jobs::invite,
+            "syncuser" | "replaceuser" | "replaceparty" => jobs::import,
+            "getresult" => jobs::import_result,
+            "openuserid_to_userid" => jobs::openuserid_to_userid,
+            _ => return None,
+        },
+        "export" => match name {
+            "simple_user" | "user" | "department" | "taguser" => jobs::export,
+            "get_result" => jobs::export_result,
+            _ => return None,
+        },
+        "media" => match name {
+            "upload_by_url" => jobs::upload_by_url,
+            "get_upload_by_url_result" => jobs::upload_by_url_result,
+            _ => return None,
+        },
+        "corp" if name == "get_join_qrcode" => user::get_join_qrcode,
         _ => return None,
-    })
+    };
+    Some(route(world, call))
 }
 
 /// Checks the token before anything else: missing (41001), then unknown (40014) or expired (42001).
@@ -94,7 +247,32 @@ fn authorise(state: &State, call: &Call, now: i64) -> Result<Token, Refused> {
     match state.tokens.get(token) {
         None => crate::rules::refuse(40_014, "invalid access_token"),
         Some(known) if known.expires_at <= now => crate::rules::refuse(42_001, "access_token expired"),
-        Some(known) => Ok(known.clone()),
+        Some(known) => {
+            check_address(state, &known.corp, known.agentid, call)?;
+            Ok(known.clone())
+        }
+    }
+}
+
+/// Refuses an address that the application does not trust (60020).
+fn check_address(state: &State, corp: &str, agentid: Option<i64>, call: &Call) -> Result<(), Refused> {
+    let app = agentid.and_then(|id| state.corps.get(corp)?.apps.get(&id));
+    let trusts = |list: &Vec<String>| list.contains(&call.from_ip);
+    match app {
+        Some(app) if !app.lock().trusted_addresses.as_ref().is_none_or(trusts) => {
+            crate::rules::refuse(60_020, "not allow to access from your ip")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A list of numbers; texts of digits are taken for theirs.
+fn ids(request: &reader::Reader<'_>, name: &str) -> Result<Vec<u64>, Refused> {
+    let id = |value: &Value| value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
+    match request.value(name) {
+        None => Ok(Vec::new()),
+        Some(Value::Array(items)) => Ok(items.iter().filter_map(id).collect()),
+        Some(one) => Ok(id(one).into_iter().collect()),
     }
 }
 

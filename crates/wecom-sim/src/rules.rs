@@ -44,6 +44,18 @@ pub struct Rules {
     pub check_file_formats: bool,
     /// Wrong secrets from one address within an hour that block it for an hour (45009).
     pub wrong_secrets_block_after: usize,
+    /// An untrusted address is refused by gettoken, too, not only by the calls after it.
+    pub gettoken_checks_address: bool,
+    /// Personal fields of members are kept from applications, as from those made after 2022-06-20.
+    pub hide_personal_fields: bool,
+    /// Contact sync calls from an address that it did not use lately: most reads are refused (48009).
+    pub contact_sync_from_new_address: bool,
+    /// Hours that a code from a card's event is good: 24 on the event's page, 72 on the update's.
+    pub event_code_hours: i64,
+    /// How often a callback that was not answered with 200 is posted again.
+    pub callback_retries: u32,
+    /// Milliseconds before it is posted again; not documented.
+    pub callback_retry_ms: u64,
 }
 
 impl Rules {
@@ -60,6 +72,12 @@ impl Rules {
             clamp_duplicate_interval: true,
             check_file_formats: false,
             wrong_secrets_block_after: 30,
+            gettoken_checks_address: false,
+            hide_personal_fields: false,
+            contact_sync_from_new_address: false,
+            event_code_hours: 24,
+            callback_retries: 3,
+            callback_retry_ms: 1000,
         };
         match mode {
             Mode::Documented => documented,
@@ -68,6 +86,7 @@ impl Rules {
                 warn_wrong_types: false,
                 clamp_duplicate_interval: false,
                 check_file_formats: true,
+                hide_personal_fields: true,
                 ..documented
             },
             Mode::Lenient => Self { cut_long_markdown: true, robot_text_bytes: 5120, ..documented },

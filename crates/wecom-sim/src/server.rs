@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Query, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{Path, Query, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use axum::routing::get;
 use bytes::Bytes;
 use futures::stream;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,7 +21,7 @@ use tower::ServiceExt as _;
 
 use crate::control::{self, Control};
 use crate::fault::Trouble;
-use crate::routes::{self, Answer, Call};
+use crate::routes::{self, Answer, Call, File, Reply};
 use crate::world::{Logged, World};
 use crate::{Options, phone, seed};
 
@@ -63,7 +64,8 @@ impl Simulator {
     pub async fn start(options: Options) -> std::io::Result<Running> {
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
-        let world = Arc::new(World::new(options.rules));
+        let world = World::new(options.rules);
+        world.listens_at(&format!("http://{address}"));
         seed::demo_company(&mut world.state.lock());
         let (stop, stopped) = watch::channel(false);
         let clock_file = options.clock_file.map(Arc::from);
@@ -75,7 +77,7 @@ impl Simulator {
 async fn accept(
     listener: TcpListener,
     world: Arc<World>,
-    clock_file: Option<Arc<Path>>,
+    clock_file: Option<Arc<path::Path>>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let app = router(world.clone(), clock_file);
@@ -121,15 +123,16 @@ async fn serve(connection: TcpStream, from: SocketAddr, app: Router, mut stopped
 #[error("the connection is reset on purpose")]
 struct Reset;
 
-fn router(world: Arc<World>, clock_file: Option<Arc<Path>>) -> Router {
+fn router(world: Arc<World>, clock_file: Option<Arc<path::Path>>) -> Router {
     let calls = world.clone();
     Router::new()
         .merge(control::router(world.clone()))
-        .merge(phone::router(world))
+        .merge(phone::router(world.clone()))
+        .route("/_files/{id}", get(async move |Path(id): Path<String>, headers: HeaderMap| file(&world, id, &headers)))
         .fallback(move |request: Request| call(calls.clone(), clock_file.clone(), request))
 }
 
-async fn call(world: Arc<World>, clock_file: Option<Arc<Path>>, request: Request) -> Response {
+async fn call(world: Arc<World>, clock_file: Option<Arc<path::Path>>, request: Request) -> Response {
     if let Some(path) = clock_file {
         let offset = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
         world.clock.set_offset(offset.unwrap_or(0));
@@ -146,7 +149,17 @@ async fn call(world: Arc<World>, clock_file: Option<Arc<Path>>, request: Request
         log(&world, &call, None);
         return plain(StatusCode::NOT_FOUND);
     };
-    let answer = result.unwrap_or_else(|refused| Answer::refused(&refused, &call, world.clock.now()));
+    let answer = match result {
+        Ok(Reply::Json(answer)) => answer,
+        Ok(Reply::File(file)) => {
+            log(&world, &call, Some(0));
+            if let Some(Trouble::Delay { ms }) = trouble {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+            }
+            return download(&file, call.range.as_deref());
+        }
+        Err(refused) => Answer::refused(&refused, &call, world.clock.now()),
+    };
     match trouble {
         None => {
             log(&world, &call, Some(answer.errcode()));
@@ -171,7 +184,8 @@ async fn read(request: Request) -> Option<Call> {
     let content_type =
         head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let from_ip = head.extensions.get::<SocketAddr>().map_or_else(String::new, |from| from.ip().to_string());
-    Some(Call { method: head.method, path: head.uri.path().to_owned(), query, content_type, body, from_ip })
+    let range = head.headers.get(header::RANGE).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    Some(Call { method: head.method, path: head.uri.path().to_owned(), query, content_type, body, from_ip, range })
 }
 
 fn meet(world: &World, call: &Call) -> Option<Trouble> {
@@ -235,6 +249,50 @@ async fn spoilt(answer: &Answer, trouble: &Trouble) -> Response {
         }
         _ => reset(),
     }
+}
+
+/// A file that is fetched without a token; its URL is what nobody can guess.
+fn file(world: &World, id: String, headers: &HeaderMap) -> Response {
+    let content = world.state.lock().files.get(&id).cloned();
+    let Some(content) = content else { return plain(StatusCode::NOT_FOUND) };
+    let file_name = world.state.lock().file_names.get(&id).cloned().unwrap_or(id);
+    let file = File { content, content_type: "application/octet-stream", file_name };
+    download(&file, headers.get(header::RANGE).and_then(|value| value.to_str().ok()))
+}
+
+/// A file as WeCom sends it: whole, or the range that is asked for (path/90254).
+fn download(file: &File, range: Option<&str>) -> Response {
+    let total = file.content.len();
+    let asked = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let part = asked.and_then(|(first, last)| {
+        let first: usize = first.parse().ok()?;
+        let last = if last.is_empty() {
+            total.checked_sub(1)?
+        } else {
+            last.parse::<usize>().ok()?.min(total.checked_sub(1)?)
+        };
+        (first <= last).then_some((first, last))
+    });
+    let mut response = match part {
+        Some((first, last)) => {
+            let mut response = Response::new(Body::from(file.content.slice(first..=last)));
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            if let Ok(range) = HeaderValue::from_str(&format!("bytes {first}-{last}/{total}")) {
+                response.headers_mut().insert(header::CONTENT_RANGE, range);
+            }
+            response
+        }
+        None => Response::new(Body::from(file.content.clone())),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    // The raw name, as it was uploaded.
+    let disposition = format!("attachment; filename=\"{}\"", file.file_name.replace(['"', '\r', '\n'], "_"));
+    if let Ok(disposition) = HeaderValue::from_bytes(disposition.as_bytes()) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    response
 }
 
 fn envelope(answer: &Answer) -> Response {

@@ -3,15 +3,20 @@
 //! Knows nothing about HTTP; the routes ask it, the rules judge.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
+use crate::callback::{Callbacks, Endpoint};
 use crate::clock::{Clock, DAY, HOUR, MINUTE, Millis};
 use crate::fault::Faults;
 use crate::quota::Window;
+use crate::routes::card::ResponseCode;
+use crate::routes::oauth::Code;
 use crate::rules::Rules;
 
 /// The most requests and messages kept; the oldest go first.
@@ -29,6 +34,9 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) state: Mutex<State>,
     pub(crate) events: broadcast::Sender<u64>,
+    pub(crate) callbacks: Callbacks,
+    /// Known once it listens.
+    origin: OnceLock<String>,
 }
 
 pub(crate) struct State {
@@ -46,18 +54,53 @@ pub(crate) struct State {
     pub(crate) connections: u64,
     pub(crate) wrong_secrets: HashMap<String, Window>,
     pub(crate) base: HashMap<(String, String), Window>,
+    pub(crate) response_codes: HashMap<String, ResponseCode>,
+    pub(crate) codes: HashMap<String, Code>,
+    pub(crate) jobs: HashMap<String, Job>,
+    /// Files that are fetched without a token: exports, pictures, what members send to smart robots.
+    pub(crate) files: HashMap<String, Bytes>,
+    /// What those of them are called that have a name.
+    pub(crate) file_names: HashMap<String, String>,
+    /// The last message that a member wrote.
+    pub(crate) last_written: u64,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Corp {
     pub(crate) members: BTreeMap<String, Member>,
     pub(crate) parties: BTreeMap<u64, Party>,
     pub(crate) tags: BTreeMap<u64, Tag>,
-    pub(crate) apps: BTreeMap<i64, std::sync::Arc<Mutex<App>>>,
+    pub(crate) apps: BTreeMap<i64, Arc<Mutex<App>>>,
     /// The contact-sync secret: its token cannot send.
     pub(crate) contacts_secret: String,
     /// Half of the daily quota: account limit × 200 person-times (path/90312).
     pub(crate) account_limit: usize,
+    /// Where contact changes and the ends of jobs are told.
+    pub(crate) contacts_callback: Option<Endpoint>,
+    pub(crate) chats: BTreeMap<String, Chat>,
+    pub(crate) chats_created: Option<Window>,
+    pub(crate) chats_changed: Option<Window>,
+    /// Tickets for signing pages, of the company (`None`) and of applications, with their ends.
+    pub(crate) tickets: HashMap<Option<i64>, (String, Millis)>,
+    pub(crate) tickets_asked: HashMap<Option<i64>, Window>,
+}
+
+/// A group chat that an application owns.
+#[derive(Clone, Debug)]
+pub(crate) struct Chat {
+    pub(crate) name: String,
+    pub(crate) owner: String,
+    pub(crate) members: Vec<String>,
+    pub(crate) agentid: i64,
+}
+
+/// A job that was asked for; its result is what asking for it answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) kind: String,
+    pub(crate) corp: String,
+    pub(crate) agentid: Option<i64>,
+    pub(crate) result: Value,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,18 +117,52 @@ pub(crate) struct Member {
     /// Without a basic API licence.
     #[serde(default)]
     pub(crate) unlicensed: bool,
+    /// 1 active, 2 disabled, 4 not activated, 5 left.
+    #[serde(default = "active")]
+    pub(crate) status: i64,
+    /// The other fields, as path/90196 names them.
+    #[serde(default)]
+    pub(crate) profile: Map<String, Value>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+fn active() -> i64 {
+    1
+}
+
+impl Member {
+    /// Somebody of whom nothing is known but the id.
+    pub(crate) fn new(userid: &str) -> Self {
+        Self {
+            userid: userid.to_owned(),
+            name: String::new(),
+            mobile: String::new(),
+            email: String::new(),
+            parties: Vec::new(),
+            unlicensed: false,
+            status: active(),
+            profile: Map::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Party {
     pub(crate) name: String,
+    pub(crate) name_en: String,
     pub(crate) parent: Option<u64>,
+    pub(crate) order: u64,
+    pub(crate) leaders: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Tag {
     pub(crate) name: String,
     pub(crate) members: Vec<String>,
+    pub(crate) parties: Vec<u64>,
+    /// The application that made it; nobody but contact sync.
+    pub(crate) owner: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -95,7 +172,14 @@ pub(crate) struct App {
     pub(crate) disabled: bool,
     /// Departments that the application sees, with all below them.
     pub(crate) visible_parties: Vec<u64>,
-    pub(crate) callback_url: Option<String>,
+    pub(crate) callback: Option<Endpoint>,
+    /// Addresses that may call; absent: all.
+    pub(crate) trusted_addresses: Option<Vec<String>>,
+    pub(crate) settings: Map<String, Value>,
+    pub(crate) menu: Option<Value>,
+    pub(crate) workbench: Option<Map<String, Value>>,
+    pub(crate) workbench_of: HashMap<String, Map<String, Value>>,
+    pub(crate) to_chat_member: HashMap<String, (Window, Window)>,
     pub(crate) to_member: HashMap<String, (Window, Window)>,
     pub(crate) today: (Millis, usize),
     /// Requests that carried the duplicate check: hash → until when a repeat is swallowed.
@@ -104,13 +188,19 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(name: &str, secret: &str, visible_parties: &[u64], callback_url: Option<&str>) -> Self {
+    pub(crate) fn new(name: &str, secret: &str, visible_parties: &[u64], callback: Option<Endpoint>) -> Self {
         Self {
             name: name.to_owned(),
             secret: secret.to_owned(),
             disabled: false,
             visible_parties: visible_parties.to_vec(),
-            callback_url: callback_url.map(str::to_owned),
+            callback,
+            trusted_addresses: None,
+            settings: Map::new(),
+            menu: None,
+            workbench: None,
+            workbench_of: HashMap::new(),
+            to_chat_member: HashMap::new(),
             to_member: HashMap::new(),
             today: (0, 0),
             checked: HashMap::new(),
@@ -160,6 +250,7 @@ pub(crate) struct Media {
     pub(crate) file_name: String,
     pub(crate) uploaded_at: Millis,
     pub(crate) owner: MediaOwner,
+    pub(crate) content: Bytes,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +267,19 @@ pub enum Target {
     App {
         /// The application.
         agentid: i64,
+        /// Who sees it.
+        users: Vec<String>,
+        /// Who does not, because the application writes to them too often.
+        dropped: Vec<String>,
+    },
+    /// From an application to a group chat that it owns.
+    Chat {
+        /// The application.
+        agentid: i64,
+        /// The chat.
+        chatid: String,
+        /// What it is called.
+        name: String,
         /// Who sees it.
         users: Vec<String>,
         /// Who does not, because the application writes to them too often.
@@ -209,9 +313,27 @@ pub struct Sent {
     pub recalled: bool,
     /// Whether the duplicate check swallowed it: nobody sees it.
     pub swallowed: bool,
+    /// How members' copies of its card were changed.
+    #[serde(default)]
+    pub updates: BTreeMap<String, Value>,
 }
 
 impl Sent {
+    /// A message that is taken now.
+    pub(crate) fn new(at: Millis, target: Target, msgtype: &str, body: Value) -> Self {
+        Self {
+            number: 0,
+            at,
+            msgid: None,
+            target,
+            msgtype: msgtype.to_owned(),
+            body,
+            recalled: false,
+            swallowed: false,
+            updates: BTreeMap::new(),
+        }
+    }
+
     /// Returns the text or markdown, if that is what it is.
     pub fn text(&self) -> Option<&str> {
         self.body.get(&self.msgtype)?.get("content")?.as_str()
@@ -221,7 +343,7 @@ impl Sent {
     pub fn is_seen(&self) -> bool {
         !self.swallowed
             && match &self.target {
-                Target::App { users, .. } => !users.is_empty(),
+                Target::App { users, .. } | Target::Chat { users, .. } => !users.is_empty(),
                 Target::Robot { .. } => true,
             }
     }
@@ -247,7 +369,7 @@ pub struct Logged {
 }
 
 impl World {
-    pub(crate) fn new(rules: Rules) -> Self {
+    pub(crate) fn new(rules: Rules) -> Arc<Self> {
         let state = State {
             rules,
             faults: Faults::default(),
@@ -263,8 +385,29 @@ impl World {
             connections: 0,
             wrong_secrets: HashMap::new(),
             base: HashMap::new(),
+            response_codes: HashMap::new(),
+            codes: HashMap::new(),
+            jobs: HashMap::new(),
+            files: HashMap::new(),
+            file_names: HashMap::new(),
+            last_written: 0,
         };
-        Self { clock: Clock::default(), state: Mutex::new(state), events: broadcast::channel(1024).0 }
+        Arc::new_cyclic(|world| Self {
+            clock: Clock::default(),
+            state: Mutex::new(state),
+            events: broadcast::channel(1024).0,
+            callbacks: Callbacks::new(world.clone()),
+            origin: OnceLock::new(),
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn origin(&self) -> &str {
+        self.origin.get().map(String::as_str).unwrap_or_default()
+    }
+
+    pub(crate) fn listens_at(&self, origin: &str) {
+        self.origin.get_or_init(|| origin.to_owned());
     }
 
     /// Tells watchers that message `number` is new or has changed.

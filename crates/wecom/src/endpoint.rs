@@ -51,8 +51,8 @@ pub trait Endpoint: Serialize + Send {
     fn set_default_agent(&mut self, _agent: AgentId) {}
 }
 
-/// Names an endpoint's method, path, answer and official page in one line; a request with an `agentid` of its own says so
-/// after it.
+/// Names an endpoint's method, path, answer and official page in one line; a request with an `agentid` of its own, or an
+/// answer that may be long, says so after it.
 macro_rules! endpoint {
     ($request:ty: $method:ident $path:literal => $response:ty, $doc:literal) => {
         endpoint!(@ $request, $method, $path, $response, $doc, {});
@@ -73,6 +73,11 @@ macro_rules! endpoint {
             fn query(&self) -> Vec<(&'static str, String)> {
                 self.$agent.iter().map(|agent| ("agentid", agent.to_string())).collect()
             }
+        });
+    };
+    ($request:ty: $method:ident $path:literal => $response:ty, $doc:literal, a list) => {
+        endpoint!(@ $request, $method, $path, $response, $doc, {
+            const MAX_ANSWER: usize = crate::limits::MAX_LIST;
         });
     };
     (@ $request:ty, $method:ident, $path:literal, $response:ty, $doc:literal, { $($more:item)* }) => {

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Answer, Call, authorise, random_id};
+use super::{Answer, Call, File, authorise, random_id};
 use crate::multipart::{Part, first_file};
 use crate::rules::{Refused, Rules, refuse};
-use crate::world::{Media, MediaOwner, World};
+use crate::world::{MEDIA_LIFE, Media, MediaOwner, World};
 
 const MEGABYTE: usize = 1024 * 1024;
 
@@ -51,7 +51,8 @@ async fn keep(world: &World, call: &Call, kind: &str, owner: MediaOwner) -> Resu
     let robot = matches!(owner, MediaOwner::Robot(_));
     check(&part, kind, robot, &state.rules)?;
     let media_id = random_id(44);
-    let media = Media { kind: kind.to_owned(), file_name: part.file_name, uploaded_at: now, owner };
+    let media =
+        Media { kind: kind.to_owned(), file_name: part.file_name, uploaded_at: now, owner, content: part.content };
     state.media.insert(media_id.clone(), media);
     Ok(Answer::ok(json!({ "type": kind, "media_id": media_id, "created_at": (now / 1000).to_string() })))
 }
@@ -82,4 +83,29 @@ fn check(part: &Part, kind: &str, robot: bool, rules: &Rules) -> Result<(), Refu
         "voice" if !content.starts_with(b"#!AMR") => refuse(301_017, "voice file is not AMR"),
         _ => Ok(()),
     }
+}
+
+/// GET /cgi-bin/media/get (path/90254) and /cgi-bin/media/get/jssdk (path/90255): any application of the company may.
+pub(super) fn get(world: &World, call: &Call) -> Result<File, Refused> {
+    let now = world.clock.now();
+    let state = world.state.lock();
+    let token = authorise(&state, call, now)?;
+    let id = call.parameter("media_id");
+    if id.is_empty() {
+        return refuse(41_006, "media_id missing");
+    }
+    let owner = MediaOwner::Corp(token.corp);
+    let media = state.media.get(id).filter(|media| media.owner == owner && now < media.uploaded_at + MEDIA_LIFE);
+    let Some(media) = media else { return refuse(40_007, "invalid media_id") };
+    let content_type = match media.kind.trim_end_matches(" by url") {
+        "image" => "image/jpeg",
+        "voice" if call.path.ends_with("/jssdk") => "voice/speex",
+        "voice" => "audio/amr",
+        "video" => "video/mp4",
+        _ => "application/octet-stream",
+    };
+    if call.range.is_none() && media.content.len() > 20 * MEGABYTE {
+        return refuse(830_002, "file too large, use Range");
+    }
+    Ok(File { content: media.content.clone(), content_type, file_name: media.file_name.clone() })
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::reader::{self, Reader};
-use super::{Answer, Call, app_of, authorise, nothing, random_id};
+use super::session::Session;
+use super::{Answer, Call, app_of, authorise, card, nothing, random_id};
 use crate::clock::{DAY, Millis};
 use crate::rules::recipients::{Addressed, Resolved};
 use crate::rules::{Refused, Rules, app_content, refuse};
@@ -55,7 +56,7 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
         }
         let agentid = token.agentid.unwrap_or_default();
         let target = Target::App { agentid, users: Vec::new(), dropped: Vec::new() };
-        let sent = Sent { number: 0, at: now, msgid: shown, target, msgtype, body, recalled: false, swallowed: true };
+        let sent = Sent { msgid: shown, swallowed: true, ..Sent::new(now, target, &msgtype, body) };
         let number = state.keep(sent);
         world.announce(number);
         return Ok(answer);
@@ -74,12 +75,12 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     let (users, dropped) = resolved.reached.into_iter().partition(|userid| app.admit_to(userid, now));
     let target = Target::App { agentid: token.agentid.unwrap_or_default(), users, dropped };
     answer.0.insert("msgid".to_owned(), msgid.clone().into());
+    drop(app);
+    let number = state.keep(Sent { msgid: Some(msgid), ..Sent::new(now, target, &msgtype, body) });
     if calls_back {
-        answer.0.insert("response_code".to_owned(), random_id(43).into());
+        let code = card::code_for_sender(&mut state, token.agentid.unwrap_or_default(), number, now);
+        answer.0.insert("response_code".to_owned(), code.into());
     }
-    let sent =
-        Sent { number: 0, at: now, msgid: Some(msgid), target, msgtype, body, recalled: false, swallowed: false };
-    let number = state.keep(sent);
     world.announce(number);
     Ok(answer)
 }
@@ -195,4 +196,26 @@ pub(super) fn recall(world: &World, call: &Call) -> Result<Answer, Refused> {
     sent.recalled = true;
     world.announce(sent.number);
     Ok(Answer::ok(nothing()))
+}
+
+/// POST /cgi-bin/message/get_statistics (path/92369): person-times of a day, by application.
+pub(super) fn get_statistics(world: &World, call: &Call) -> Result<Answer, Refused> {
+    let session = Session::post(world, call)?;
+    let day = match session.request()?.int("time_type")?.unwrap_or(0) {
+        0 => (session.now + SHANGHAI) / DAY,
+        1 => (session.now + SHANGHAI) / DAY - 1,
+        _ => return refuse(40_058, "invalid time_type. invalid Request Parameter"),
+    };
+    let mut counts = std::collections::BTreeMap::new();
+    for sent in session.state.sent.iter().filter(|sent| (sent.at + SHANGHAI) / DAY == day) {
+        if let Target::App { agentid, users, .. } = &sent.target {
+            *counts.entry(*agentid).or_insert(0) += users.len();
+        }
+    }
+    let name = |agentid: &i64| {
+        let app = session.corp().ok()?.apps.get(agentid)?;
+        Some(app.lock().name.clone())
+    };
+    let shown = |(agentid, count): (i64, usize)| json!({ "agentid": agentid, "app_name": name(&agentid).unwrap_or_default(), "count": count });
+    Ok(Answer::ok(json!({ "statistics": counts.into_iter().map(shown).collect::<Vec<_>>() })))
 }

@@ -148,6 +148,16 @@ impl<'a> Reader<'a> {
         matches!(self.object.get(name), Some(Value::Array(_) | Value::Object(_)))
     }
 
+    /// A field as it is.
+    pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    /// How many entries a list has, whatever they are.
+    pub(crate) fn texts_length(&self, name: &str) -> Option<usize> {
+        self.value(name)?.as_array().map(Vec::len)
+    }
+
     /// Tells whether a field is there at all.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(|value| !value.is_null())

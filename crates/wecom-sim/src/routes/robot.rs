@@ -35,8 +35,7 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
         return refuse(45_009, "api freq out of limit");
     }
     let target = Target::Robot { key, group };
-    let sent = Sent { number: 0, at: now, msgid: None, target, msgtype, body, recalled: false, swallowed: false };
-    let number = state.keep(sent);
+    let number = state.keep(Sent::new(now, target, &msgtype, body));
     world.announce(number);
     let mut answer = Answer::ok(nothing());
     answer.warn(warned);

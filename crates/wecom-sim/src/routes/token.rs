@@ -27,6 +27,11 @@ pub(super) fn get(world: &World, call: &Call) -> Result<Answer, Refused> {
     if !state.admit_base(corp_id, &call.path, now) {
         return refuse(45_009, "api freq out of limit");
     }
+    if state.rules.gettoken_checks_address
+        && let Ok(Some(Some(agentid))) = owner_of(&state, corp_id, secret)
+    {
+        super::check_address(&state, corp_id, Some(agentid), call)?;
+    }
     let Some(agentid) = owner_of(&state, corp_id, secret)? else {
         if let Some(wrong) = state.wrong_secrets.get_mut(&call.from_ip) {
             wrong.count_or_block(now);

@@ -30,10 +30,32 @@ pub(crate) fn check_for_app(card: &Reader<'_>, app: &App, media: MediaCheck<'_>)
         "multiple_interaction" => selections(card)?,
         _ => {}
     }
-    if calls_back && app.callback_url.is_none() {
+    if calls_back && app.callback.is_none() {
         return refuse(43_012, "app must configure a callback url");
     }
     Ok(calls_back)
+}
+
+/// Checks a card that replaces another: no `task_id`, and the submit button may be absent (path/94888).
+pub(crate) fn check_replacement(card: &Reader<'_>, media: MediaCheck<'_>) -> Result<(), Refused> {
+    let kind = card.text("card_type")?.unwrap_or_default();
+    action_menu(card)?;
+    titles(card, &kind)?;
+    shared_parts(card, &kind, media)?;
+    match kind.as_str() {
+        "text_notice" | "news_notice" => Ok(()),
+        "button_interaction" => buttons(card),
+        "vote_interaction" if card.has("submit_button") => vote(card),
+        "vote_interaction" => match card.object("checkbox")? {
+            Some(checkbox) => question(&checkbox, 20).map(drop),
+            None => refuse(42_043, "checkbox missing"),
+        },
+        "multiple_interaction" if card.has("submit_button") => selections(card),
+        "multiple_interaction" => {
+            card.objects("select_list")?.iter().try_for_each(|select| question(select, 10).map(drop))
+        }
+        _ => refuse(42_031, "invalid card_type"),
+    }
 }
 
 /// Checks a robot's card: two kinds, nothing that calls back.

@@ -1,9 +1,12 @@
 //! The simulator, met by the SDK, by the documents' own examples, and by clients nobody here wrote.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod apps;
+mod callbacks;
 mod endpoint_coverage;
 mod fixtures;
 mod foreign_clients;
+mod people;
 mod sdk_meets_sim;
 mod trouble;
 

@@ -38,7 +38,7 @@ pub struct ChatInfo {
     pub chat_type: i64,
 }
 
-endpoint!(GetChat: Get "/cgi-bin/appchat/get" => ChatAnswer, "https://developer.work.weixin.qq.com/document/path/90247");
+endpoint!(GetChat: Get "/cgi-bin/appchat/get" => ChatAnswer, "https://developer.work.weixin.qq.com/document/path/90247", a list);
 
 #[cfg(test)]
 mod tests {

@@ -52,7 +52,7 @@ pub struct BatchRow {
     pub errmsg: String,
 }
 
-endpoint!(GetBatchResult: Get "/cgi-bin/batch/getresult" => BatchResult, "https://developer.work.weixin.qq.com/document/path/90983");
+endpoint!(GetBatchResult: Get "/cgi-bin/batch/getresult" => BatchResult, "https://developer.work.weixin.qq.com/document/path/90983", a list);
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,7 @@ pub struct ConvertedUserId {
     pub userid: String,
 }
 
-endpoint!(ConvertOpenUserIds: Post "/cgi-bin/batch/openuserid_to_userid" => ConvertedUserIds, "https://developer.work.weixin.qq.com/document/path/101521");
+endpoint!(ConvertOpenUserIds: Post "/cgi-bin/batch/openuserid_to_userid" => ConvertedUserIds, "https://developer.work.weixin.qq.com/document/path/101521", a list);
 
 #[cfg(test)]
 mod tests {

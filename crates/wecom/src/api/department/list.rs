@@ -41,7 +41,7 @@ pub struct Department {
     pub order: u64,
 }
 
-endpoint!(ListDepartments: Get "/cgi-bin/department/list" => Departments, "https://developer.work.weixin.qq.com/document/path/90208");
+endpoint!(ListDepartments: Get "/cgi-bin/department/list" => Departments, "https://developer.work.weixin.qq.com/document/path/90208", a list);
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,7 @@ pub struct DepartmentInShort {
     pub order: u64,
 }
 
-endpoint!(ListDepartmentIds: Get "/cgi-bin/department/simplelist" => DepartmentIds, "https://developer.work.weixin.qq.com/document/path/95350");
+endpoint!(ListDepartmentIds: Get "/cgi-bin/department/simplelist" => DepartmentIds, "https://developer.work.weixin.qq.com/document/path/95350", a list);
 
 #[cfg(test)]
 mod tests {

@@ -34,7 +34,7 @@ pub struct ExportFile {
     pub md5: String,
 }
 
-endpoint!(GetExportResult: Get "/cgi-bin/export/get_result" => ExportResult, "https://developer.work.weixin.qq.com/document/path/94854");
+endpoint!(GetExportResult: Get "/cgi-bin/export/get_result" => ExportResult, "https://developer.work.weixin.qq.com/document/path/94854", a list);
 
 #[cfg(test)]
 mod tests {

@@ -34,7 +34,7 @@ pub struct TagUser {
     pub name: String,
 }
 
-endpoint!(GetTag: Get "/cgi-bin/tag/get" => TagMembers, "https://developer.work.weixin.qq.com/document/path/90213");
+endpoint!(GetTag: Get "/cgi-bin/tag/get" => TagMembers, "https://developer.work.weixin.qq.com/document/path/90213", a list);
 
 #[cfg(test)]
 mod tests {

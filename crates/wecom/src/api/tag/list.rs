@@ -25,7 +25,7 @@ pub struct Tag {
     pub tagname: String,
 }
 
-endpoint!(ListTags: Get "/cgi-bin/tag/list" => Tags, "https://developer.work.weixin.qq.com/document/path/90216");
+endpoint!(ListTags: Get "/cgi-bin/tag/list" => Tags, "https://developer.work.weixin.qq.com/document/path/90216", a list);
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ pub struct Users {
     pub userlist: Vec<Member>,
 }
 
-endpoint!(ListUsers: Get "/cgi-bin/user/list" => Users, "https://developer.work.weixin.qq.com/document/path/90201");
+endpoint!(ListUsers: Get "/cgi-bin/user/list" => Users, "https://developer.work.weixin.qq.com/document/path/90201", a list);
 
 #[cfg(test)]
 mod tests {

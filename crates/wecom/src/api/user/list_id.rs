@@ -59,7 +59,7 @@ impl ListUserIds {
     }
 }
 
-endpoint!(ListUserIds: Post "/cgi-bin/user/list_id" => UserIdPage, "https://developer.work.weixin.qq.com/document/path/96067");
+endpoint!(ListUserIds: Post "/cgi-bin/user/list_id" => UserIdPage, "https://developer.work.weixin.qq.com/document/path/96067", a list);
 
 #[cfg(test)]
 mod tests {

@@ -34,7 +34,7 @@ pub struct UserInShort {
     pub open_userid: Option<String>,
 }
 
-endpoint!(ListUsersInShort: Get "/cgi-bin/user/simplelist" => UsersInShort, "https://developer.work.weixin.qq.com/document/path/90200");
+endpoint!(ListUsersInShort: Get "/cgi-bin/user/simplelist" => UsersInShort, "https://developer.work.weixin.qq.com/document/path/90200", a list);
 
 #[cfg(test)]
 mod tests {
