@@ -29,6 +29,7 @@ function take(sent) {
   if (sent.swallowed) return;
   if (sent.target.kind === 'robot') chat('robot:' + sent.target.key, '群 · ' + sent.target.group).messages.set(sent.number, sent);
   else if (sent.target.kind === 'chat') chat('chat:' + sent.target.chatid, '群聊 · ' + (sent.target.name || sent.target.chatid)).messages.set(sent.number, sent);
+  else if (sent.target.kind === 'smart_robot') chat('smart:' + sent.target.bot_id + ':' + sent.target.chat, '智能机器人 · ' + (names.get(sent.target.chat) || sent.target.chat)).messages.set(sent.number, sent);
   else for (const user of sent.target.users) chat('user:' + user, names.get(user) || user).messages.set(sent.number, sent);
 }
 

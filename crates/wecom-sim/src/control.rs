@@ -21,6 +21,7 @@ use crate::fault::Fault;
 use crate::routes::card::code_for_click as card_code;
 use crate::routes::oauth;
 use crate::rules::{Mode, Rules};
+use crate::smart_robot::{self, RobotSaid, RobotTold};
 use crate::world::{Corp, Logged, Member, Sent, Target, World};
 
 /// Steers and observes a running simulator.
@@ -258,6 +259,27 @@ impl Control {
         }
     }
 
+    /// Has a member tell a smart robot something: over its connection, or by its URL, whose answer is seen to its end.
+    pub async fn tell_robot(&self, said: &RobotSaid) -> RobotTold {
+        smart_robot::tell(&self.world, said).await
+    }
+
+    /// Gives a smart robot a URL, checked as WeCom checks it on saving; its connection ends.
+    ///
+    /// # Errors
+    /// Why the URL was not taken.
+    pub async fn set_robot_url(&self, bot_id: &str, url: &str, token: &str, aes_key: &str) -> Result<(), String> {
+        let key = Key::parse(aes_key).ok_or("the EncodingAESKey is not 43 letters and digits")?;
+        let endpoint = Endpoint { url: url.to_owned(), token: token.to_owned(), key };
+        // A robot's receive id is empty.
+        callback::verify(&endpoint, "", self.world.clock.now() / 1000).await?;
+        let mut state = self.world.state.lock();
+        let robot = state.smart_robots.get_mut(bot_id).ok_or("there is no such robot")?;
+        robot.url = Some(endpoint);
+        robot.connection = None;
+        Ok(())
+    }
+
     /// Removes a robot from its group, or puts it back.
     pub fn remove_robot(&self, key: &str, removed: bool) {
         if let Some(robot) = self.world.state.lock().robots.get_mut(key) {
@@ -302,6 +324,8 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/_sim/say", post(say))
         .route("/_sim/press", post(press))
         .route("/_sim/oauth", post(oauth_code))
+        .route("/_sim/smart-robots/tell", post(tell_robot))
+        .route("/_sim/smart-robots/{bot_id}/callback", put(set_robot_url))
         .layer(middleware::from_fn(json_unless_said))
         .layer(middleware::from_fn(loopback_only))
         .with_state(Control::new(world))
@@ -561,6 +585,21 @@ async fn press(Shared(control): Shared<Control>, Json(press): Json<Press>) -> Re
     match control.press(&press).await {
         Ok(attempts) => Json(attempts).into_response(),
         Err(reason) => (StatusCode::BAD_REQUEST, Json(json!({ "reason": reason }))).into_response(),
+    }
+}
+
+async fn tell_robot(Shared(control): Shared<Control>, Json(said): Json<RobotSaid>) -> Json<RobotTold> {
+    Json(control.tell_robot(&said).await)
+}
+
+async fn set_robot_url(
+    Shared(control): Shared<Control>,
+    axum::extract::Path(bot_id): axum::extract::Path<String>,
+    Json(new): Json<CallbackSettings>,
+) -> Response {
+    match control.set_robot_url(&bot_id, &new.url, &new.token, &new.aes_key).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(reason) => (StatusCode::BAD_REQUEST, Json(json!({ "errcode": 40_057, "reason": reason }))).into_response(),
     }
 }
 

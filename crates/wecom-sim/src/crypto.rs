@@ -60,6 +60,12 @@ impl Key {
     }
 }
 
+/// A key for one file, and as it stands beside the file's URL.
+pub(crate) fn random_key() -> (Key, String) {
+    let key: [u8; 32] = rand::random();
+    (Key(key), BASE64.encode(key))
+}
+
 /// The four texts in order, joined, hashed.
 pub(crate) fn signature(token: &str, timestamp: &str, nonce: &str, encrypted: &str) -> String {
     let mut texts = [token, timestamp, nonce, encrypted];

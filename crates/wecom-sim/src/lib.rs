@@ -6,6 +6,7 @@ mod control;
 mod crypto;
 mod event;
 mod fault;
+mod long_connection;
 mod multipart;
 mod phone;
 mod quota;
@@ -13,6 +14,7 @@ mod routes;
 mod rules;
 mod seed;
 mod server;
+mod smart_robot;
 mod world;
 mod xml;
 
@@ -22,6 +24,7 @@ pub use event::{Press, Said};
 pub use fault::{Fault, Trouble};
 pub use rules::{Mode, Rules};
 pub use server::{Running, Simulator};
+pub use smart_robot::{RobotSaid, RobotTold, RobotWhat};
 pub use world::{Logged, Sent, Target};
 
 use std::net::SocketAddr;

@@ -22,6 +22,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::rules::Refused;
+use crate::smart_robot;
 use crate::world::{State, Token, World};
 
 /// A request, read off the wire.
@@ -138,9 +139,17 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Option<Result<Reply, R
         "getcallbackip" => network::callback_ip(world, call),
         "get_jsapi_ticket" => network::jsapi_ticket(world, call),
         "ticket/get" => network::agent_ticket(world, call),
+        "aibot/response" => aibot_response(world, call),
         _ => of_family(world, call, path)?,
     };
     Some(answered.map(Reply::Json))
+}
+
+/// The answer to a smart robot's `response_url`: no token, a code that is good once.
+fn aibot_response(world: &World, call: &Call) -> Result<Answer, Refused> {
+    let (body, _) = reader::parse(&call.body, true);
+    smart_robot::respond(world, call.parameter("response_code"), &body)?;
+    Ok(Answer::ok(nothing()))
 }
 
 /// The families of which every call is plain JSON.
@@ -288,7 +297,7 @@ fn app_of(state: &State, token: &Token) -> Result<std::sync::Arc<parking_lot::Mu
 }
 
 /// A msgid: letters, digits, `_` and `-`, as long as real ones.
-fn random_id(length: usize) -> String {
+pub(crate) fn random_id(length: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bytes = vec![0_u8; length];
     rand::fill(&mut bytes[..]);

@@ -52,6 +52,8 @@ pub struct Rules {
     pub contact_sync_from_new_address: bool,
     /// Hours that a code from a card's event is good: 24 on the event's page, 72 on the update's.
     pub event_code_hours: i64,
+    /// Minutes within which a smart robot's stream must be finished: 6 on the page, 10 in later sources.
+    pub stream_minutes: i64,
     /// How often a callback that was not answered with 200 is posted again.
     pub callback_retries: u32,
     /// Milliseconds before it is posted again; not documented.
@@ -76,6 +78,7 @@ impl Rules {
             hide_personal_fields: false,
             contact_sync_from_new_address: false,
             event_code_hours: 24,
+            stream_minutes: 6,
             callback_retries: 3,
             callback_retry_ms: 1000,
         };

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use crate::callback::Endpoint;
 use crate::crypto::Key;
+use crate::smart_robot::SmartRobot;
 use crate::world::{App, Corp, Member, Party, Robot, State, Tag};
 
 const CORP_ID: &str = "wwdemo0000000001";
@@ -45,6 +46,7 @@ pub(crate) fn demo_company(state: &mut State) {
         corp.apps.insert(agentid, Arc::new(Mutex::new(App::new(name, secret, &[1, 2], callback()))));
     }
     state.corps.insert(CORP_ID.to_owned(), corp);
+    state.smart_robots.insert("aibdemo".to_owned(), SmartRobot::new("demo-bot-secret"));
     for number in 1..=8 {
         let key = format!("00000000-0000-4000-8000-{number:012}");
         state.robots.insert(key, Robot::new(&format!("示例群 {number}")));

@@ -1,6 +1,7 @@
 //! HTTP: connections, the envelope, the request log, and trouble on demand.
 
 use std::collections::HashMap;
+use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::path;
 use std::sync::Arc;
@@ -8,8 +9,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, Query, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
@@ -110,7 +113,7 @@ async fn serve(connection: TcpStream, from: SocketAddr, app: Router, mut stopped
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).keep_alive(true);
-    let connection = http.serve_connection(TokioIo::new(connection), service);
+    let connection = http.serve_connection(TokioIo::new(connection), service).with_upgrades();
     tokio::select! {
         // A client that goes away is its own business.
         _ended = connection => {}
@@ -125,11 +128,30 @@ struct Reset;
 
 fn router(world: Arc<World>, clock_file: Option<Arc<path::Path>>) -> Router {
     let calls = world.clone();
-    Router::new()
+    let routed = Router::new()
         .merge(control::router(world.clone()))
         .merge(phone::router(world.clone()))
+        .route("/ws", get(long_connection(world.clone())))
         .route("/_files/{id}", get(async move |Path(id): Path<String>, headers: HeaderMap| file(&world, id, &headers)))
-        .fallback(move |request: Request| call(calls.clone(), clock_file.clone(), request))
+        .fallback(move |request: Request| call(calls.clone(), clock_file.clone(), request));
+    // Around the router, because it changes where a request goes.
+    Router::new().fallback_service(routed).layer(axum::middleware::from_fn(or_long_connection))
+}
+
+/// Where smart robots connect; on the bare origin, too, where their clients look.
+fn long_connection(world: Arc<World>) -> impl Fn(WebSocketUpgrade) -> Ready<Response> + Clone + Send + Sync + 'static {
+    move |upgrade: WebSocketUpgrade| {
+        let world = world.clone();
+        ready(upgrade.on_upgrade(move |socket| crate::long_connection::serve(world, socket)))
+    }
+}
+
+/// Hands what asks for a WebSocket over to the long connection, wherever it asks.
+async fn or_long_connection(mut request: Request, next: Next) -> Response {
+    if request.headers().get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+        *request.uri_mut() = hyper::Uri::from_static("/ws");
+    }
+    next.run(request).await
 }
 
 async fn call(world: Arc<World>, clock_file: Option<Arc<path::Path>>, request: Request) -> Response {

@@ -18,6 +18,7 @@ use crate::quota::Window;
 use crate::routes::card::ResponseCode;
 use crate::routes::oauth::Code;
 use crate::rules::Rules;
+use crate::smart_robot::SmartRobots;
 
 /// The most requests and messages kept; the oldest go first.
 const KEPT: usize = 400_000;
@@ -44,6 +45,7 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) corps: BTreeMap<String, Corp>,
     pub(crate) robots: BTreeMap<String, Robot>,
+    pub(crate) smart_robots: SmartRobots,
     pub(crate) tokens: HashMap<String, Token>,
     pub(crate) media: HashMap<String, Media>,
     pub(crate) sent: VecDeque<Sent>,
@@ -285,6 +287,15 @@ pub enum Target {
         /// Who does not, because the application writes to them too often.
         dropped: Vec<String>,
     },
+    /// From a smart robot to a member or group.
+    SmartRobot {
+        /// The robot.
+        bot_id: String,
+        /// The member, or the group.
+        chat: String,
+        /// Whether it is a group.
+        group: bool,
+    },
     /// From a robot to its group.
     Robot {
         /// The robot.
@@ -344,7 +355,7 @@ impl Sent {
         !self.swallowed
             && match &self.target {
                 Target::App { users, .. } | Target::Chat { users, .. } => !users.is_empty(),
-                Target::Robot { .. } => true,
+                Target::Robot { .. } | Target::SmartRobot { .. } => true,
             }
     }
 }
@@ -375,6 +386,7 @@ impl World {
             faults: Faults::default(),
             corps: BTreeMap::new(),
             robots: BTreeMap::new(),
+            smart_robots: SmartRobots::new(),
             tokens: HashMap::new(),
             media: HashMap::new(),
             sent: VecDeque::new(),

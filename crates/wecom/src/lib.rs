@@ -8,9 +8,13 @@ pub mod callback;
 mod client;
 mod errcode;
 mod error;
+#[cfg(feature = "smart-robot")]
+pub mod fetch;
 mod id;
 pub mod limits;
 mod secret;
+#[cfg(feature = "smart-robot")]
+pub mod smart_robot;
 pub mod split;
 mod token;
 mod tolerant;

@@ -19,7 +19,10 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use self::pool::{BoxError, Failed, InUse, Pool, plain_connector};
+pub(crate) use self::pool::BoxError;
+#[cfg(feature = "smart-robot")]
+pub(crate) use self::pool::Duplex;
+use self::pool::{Failed, InUse, Pool, plain_connector};
 
 pub(crate) use self::pool::RequestBody;
 
@@ -201,7 +204,7 @@ fn check_origin(text: &str, allow_http: bool) -> Result<Url, InvalidOrigin> {
 }
 
 /// Our own TLS settings, so that no process-wide default of rustls is needed or touched.
-fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
+pub(crate) fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
     let builder = || {
         rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -306,6 +309,12 @@ impl Transport {
     async fn exchange_unbounded(&self, outgoing: Outgoing<'_>) -> Result<Incoming, Error> {
         let (path, max_answer) = (outgoing.path, outgoing.max_answer);
         self.fetch(outgoing, None).await?.collect_unbounded(path, max_answer).await
+    }
+
+    /// Opens a connection elsewhere, through the same proxy and with the same timeout.
+    #[cfg(feature = "smart-robot")]
+    pub(crate) async fn open_to(&self, origin: Uri) -> Result<Box<dyn Duplex>, BoxError> {
+        self.inner.pool.open_to(origin).await
     }
 
     /// How long something may take to come that is waited for again and again.

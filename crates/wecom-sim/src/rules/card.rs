@@ -58,6 +58,27 @@ pub(crate) fn check_replacement(card: &Reader<'_>, media: MediaCheck<'_>) -> Res
     }
 }
 
+/// Checks a smart robot's card: five kinds, lines without files, a `task_id` where it calls back (path/101032).
+pub(crate) fn check_for_smart_robot(card: &Reader<'_>) -> Result<(), Refused> {
+    let kind = card.text("card_type")?.unwrap_or_default();
+    let interactive = match kind.as_str() {
+        "text_notice" | "news_notice" => false,
+        "button_interaction" | "vote_interaction" | "multiple_interaction" => true,
+        _ => return refuse(42_031, "invalid card_type"),
+    };
+    let menu = action_menu(card)?;
+    task_id(card, interactive || menu)?;
+    titles(card, &kind)?;
+    // A line of a file is not known here.
+    shared_parts(card, &kind, &|_| false)?;
+    match kind.as_str() {
+        "button_interaction" => buttons(card),
+        "vote_interaction" => vote(card),
+        "multiple_interaction" => selections(card),
+        _ => Ok(()),
+    }
+}
+
 /// Checks a robot's card: two kinds, nothing that calls back.
 pub(crate) fn check_for_robot(card: &Reader<'_>, media: MediaCheck<'_>) -> Result<(), Refused> {
     let kind = card.text("card_type")?.unwrap_or_default();

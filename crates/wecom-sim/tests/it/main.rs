@@ -8,6 +8,7 @@ mod fixtures;
 mod foreign_clients;
 mod people;
 mod sdk_meets_sim;
+mod smart_robots;
 mod trouble;
 
 use wecom_sim::{Options, Running, Simulator};

@@ -6,6 +6,8 @@ mod upload;
 mod upload_by_url;
 mod uploadimg;
 
+#[cfg(feature = "smart-robot")]
+pub(crate) use get::file_name;
 pub use get::{Download, GetMedia};
 pub use get_upload_by_url_result::{GetUploadByUrlResult, UploadByUrlResult, UploadDetail};
 pub use upload::{UploadKind, UploadMedia, Uploaded};

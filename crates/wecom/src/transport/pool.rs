@@ -146,6 +146,28 @@ impl Pool {
     }
 }
 
+#[cfg(feature = "smart-robot")]
+pub(crate) trait Duplex: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+#[cfg(feature = "smart-robot")]
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Duplex for T {}
+
+#[cfg(feature = "smart-robot")]
+impl Pool {
+    /// Opens a connection elsewhere, by the same way: for what is no HTTP. The scheme is http or https.
+    pub(super) async fn open_to(&self, origin: Uri) -> Result<Box<dyn Duplex>, BoxError> {
+        use hyper_util::rt::TokioIo;
+
+        let opening = async {
+            let stream: Box<dyn Duplex> = match self.connector.clone() {
+                Connector::Straight(mut connector) => Box::new(TokioIo::new(open(&mut connector, origin).await?)),
+                Connector::Tunnel(mut connector) => Box::new(TokioIo::new(open(&mut connector, origin).await?)),
+            };
+            Ok(stream)
+        };
+        timeout(self.connect_timeout, opening).await.map_err(|_| "connecting took too long")?
+    }
+}
+
 async fn open<S>(connector: &mut S, origin: Uri) -> Result<S::Response, BoxError>
 where
     S: Service<Uri>,
