@@ -12,6 +12,7 @@ mod error;
 pub mod fetch;
 mod id;
 pub mod limits;
+mod observe;
 mod secret;
 #[cfg(feature = "smart-robot")]
 pub mod smart_robot;
@@ -21,6 +22,8 @@ mod tolerant;
 mod transport;
 
 pub mod api;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 
 pub use client::{Client, ClientBuilder, RobotClient};
 pub use endpoint::{Credential, Endpoint, Method};
@@ -28,6 +31,7 @@ pub use errcode::{Class, ErrCode};
 pub use error::{Error, ErrorKind};
 pub use id::{AgentId, CorpId, MediaId, MsgId, RobotKey, RobotKeyError};
 pub use limits::LimitViolation;
+pub use observe::{Exchange, Observer};
 pub use secret::Secret;
 #[cfg(feature = "file-token-store")]
 pub use token::FileTokenStore;

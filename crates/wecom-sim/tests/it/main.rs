@@ -4,6 +4,7 @@
 mod apps;
 mod callbacks;
 mod endpoint_coverage;
+mod examples;
 mod fixtures;
 mod foreign_clients;
 mod people;

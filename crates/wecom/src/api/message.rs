@@ -1,5 +1,6 @@
 //! Application messages: send, recall, update. <https://developer.work.weixin.qq.com/document/path/90235>
 
+mod batches;
 mod content;
 mod get_statistics;
 mod recall;
@@ -8,6 +9,7 @@ mod template_card;
 mod update_taskcard;
 mod update_template_card;
 
+pub use batches::SentInBatches;
 pub use content::{
     Article, File, Image, Markdown, MiniprogramNotice, MpArticle, MpNews, News, NoticeItem, Text, TextCard, Video,
     Voice,

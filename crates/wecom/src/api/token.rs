@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::client::envelope_of;
 use crate::token::now;
 use crate::transport::Outgoing;
 use crate::{AccessToken, Error, Method, Secret, TokenKey, Transport};
@@ -46,7 +45,7 @@ impl GetToken {
             length: None,
             max_answer: crate::limits::MAX_ANSWER,
         };
-        let answer = envelope_of(Self::PATH, transport.exchange(outgoing, deadline).await?)?;
+        let answer = transport.call(outgoing, deadline).await?;
         let fetched_at = now();
         let token: GetTokenResponse = crate::client::decode_answer(Self::PATH, &answer, true)?;
         let seconds = token.expires_in.as_u64().or_else(|| token.expires_in.as_str()?.parse().ok()).unwrap_or(0);

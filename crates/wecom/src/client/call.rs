@@ -63,7 +63,7 @@ impl Call<'_> {
             length: None,
             max_answer: self.max_answer,
         };
-        envelope(self.path, transport.exchange(outgoing, deadline).await?)
+        transport.call(outgoing, deadline).await
     }
 }
 

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::Reply;
 use crate::api::Done;
-use crate::client::{decode_answer, envelope_of};
+use crate::client::decode_answer;
 use crate::transport::{Outgoing, whole};
 use crate::{Error, ErrorKind, Method, Transport};
 
@@ -36,7 +36,7 @@ pub async fn respond(transport: &Transport, response_url: &str, reply: &Reply) -
         length: None,
         max_answer: crate::limits::MAX_ANSWER,
     };
-    let answer = envelope_of(PATH, transport.exchange(outgoing, transport.deadline()).await?)?;
+    let answer = transport.call(outgoing, transport.deadline()).await?;
     decode_answer::<Done>(PATH, &answer, false).map(drop)
 }
 

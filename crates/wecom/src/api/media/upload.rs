@@ -11,7 +11,6 @@ use futures::stream::{self, Stream, StreamExt as _};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::client::envelope_of;
 use crate::limits::{self, Checker, DOC_MEDIA_UPLOAD, LimitViolation};
 use crate::transport::{Outgoing, RequestBody, streamed};
 use crate::{Error, ErrorKind, MediaId, Method, Transport};
@@ -164,7 +163,7 @@ impl UploadMedia {
             max_answer: limits::MAX_ANSWER,
         };
         let deadline = deadline + std::time::Duration::from_secs(self.length / SLOWEST);
-        envelope_of(path, transport.exchange(outgoing, deadline).await?)
+        transport.call(outgoing, deadline).await
     }
 }
 

@@ -101,9 +101,9 @@ pub struct DuplicateCheck {
 /// A message to at most 1000 members, 100 departments and 100 tags.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendMessage {
-    touser: String,
-    toparty: String,
-    totag: String,
+    pub(super) touser: String,
+    pub(super) toparty: String,
+    pub(super) totag: String,
     agent: Option<AgentId>,
     content: MessageContent,
     safe: u8,
