@@ -25,6 +25,10 @@ impl Clock {
         self.offset.fetch_add(by, Ordering::Relaxed);
     }
 
+    pub(crate) fn offset(&self) -> Millis {
+        self.offset.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_offset(&self, offset: Millis) {
         self.offset.store(offset, Ordering::Relaxed);
     }

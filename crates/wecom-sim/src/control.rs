@@ -21,6 +21,7 @@ use crate::fault::Fault;
 use crate::routes::card::code_for_click as card_code;
 use crate::routes::oauth;
 use crate::rules::{Mode, Rules};
+use crate::scenario::Snapshot;
 use crate::smart_robot::{self, RobotSaid, RobotTold};
 use crate::world::{Corp, Logged, Member, Sent, Target, World};
 
@@ -65,6 +66,36 @@ impl Control {
     /// Returns every message taken, oldest first.
     pub fn outbox(&self) -> Vec<Sent> {
         self.world.state.lock().sent.iter().cloned().collect()
+    }
+
+    /// Returns the one message that was taken.
+    ///
+    /// # Panics
+    /// If none was, or more than one: for tests, with the whole outbox in the text.
+    #[track_caller]
+    pub fn only_message(&self) -> Sent {
+        let outbox = self.outbox();
+        match <[Sent; 1]>::try_from(outbox) {
+            Ok([sent]) => sent,
+            Err(outbox) => panic!("one message was expected, {} were taken: {outbox:#?}", outbox.len()),
+        }
+    }
+
+    /// Returns the texts and markdowns that a member sees, oldest first: from applications, chats and robots.
+    pub fn seen_by(&self, userid: &str) -> Vec<String> {
+        let outbox = self.outbox();
+        let seen = outbox.iter().filter(|sent| sent.is_seen_by(userid));
+        seen.filter_map(|sent| sent.text().map(str::to_owned)).collect()
+    }
+
+    /// Checks that a member sees a text that holds `part`.
+    ///
+    /// # Panics
+    /// If the member does not: for tests, with what is seen in the text.
+    #[track_caller]
+    pub fn assert_seen(&self, userid: &str, part: &str) {
+        let seen = self.seen_by(userid);
+        assert!(seen.iter().any(|text| text.contains(part)), "{userid} sees no {part:?}, but {seen:#?}");
     }
 
     /// Returns every request, oldest first.
@@ -313,6 +344,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/_sim/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/_sim/tokens/kill", post(kill_tokens))
         .route("/_sim/clock", get(clock).post(advance))
+        .route("/_sim/state", get(state).put(set_state))
         .route("/_sim/rules", get(rules).put(set_rules))
         .route("/_sim/members/{userid}", put(set_member))
         .route("/_sim/robots/{key}", put(set_robot))
@@ -453,6 +485,17 @@ struct Advance {
 async fn advance(Shared(control): Shared<Control>, Json(advance): Json<Advance>) -> Json<Value> {
     control.world.clock.advance(advance.seconds.saturating_mul(1000));
     Json(json!({ "now": control.world.clock.now() }))
+}
+
+async fn state(Shared(control): Shared<Control>) -> Json<Snapshot> {
+    Json(Snapshot::of(&control.world))
+}
+
+async fn set_state(Shared(control): Shared<Control>, Json(snapshot): Json<Snapshot>) -> Response {
+    match snapshot.restore(&control.world) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(reason) => (StatusCode::BAD_REQUEST, Json(json!({ "reason": reason }))).into_response(),
+    }
 }
 
 async fn rules(Shared(control): Shared<Control>) -> Json<Rules> {

@@ -34,6 +34,11 @@ impl Key {
         BASE64.decode(format!("{text}=")).ok()?.try_into().ok().map(Self)
     }
 
+    /// As it was written.
+    pub(crate) fn to_text(&self) -> String {
+        BASE64.encode(self.0).trim_end_matches('=').to_owned()
+    }
+
     /// AES-256-CBC, the key's first half as IV, padded to whole blocks of 32.
     pub(crate) fn encrypt(&self, mut plain: Vec<u8>) -> Vec<u8> {
         let missing = BLOCK - plain.len() % BLOCK;

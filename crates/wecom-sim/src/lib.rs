@@ -12,6 +12,7 @@ mod phone;
 mod quota;
 mod routes;
 mod rules;
+mod scenario;
 mod seed;
 mod server;
 mod smart_robot;
@@ -23,6 +24,7 @@ pub use control::{Control, Counts};
 pub use event::{Press, Said};
 pub use fault::{Fault, Trouble};
 pub use rules::{Mode, Rules};
+pub use scenario::{Scenario, ScenarioError};
 pub use server::{Running, Simulator};
 pub use smart_robot::{RobotSaid, RobotTold, RobotWhat};
 pub use world::{Logged, Sent, Target};
@@ -39,10 +41,17 @@ pub struct Options {
     pub rules: Rules,
     /// A file with the clock's offset in milliseconds, read before each request: for moving time between processes.
     pub clock_file: Option<PathBuf>,
+    /// What exists beside the demo company.
+    pub scenario: Scenario,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 0).into(), rules: Rules::default(), clock_file: None }
+        Self {
+            listen: ([127, 0, 0, 1], 0).into(),
+            rules: Rules::default(),
+            clock_file: None,
+            scenario: Scenario::default(),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
-use wecom_sim::{Mode, Options, Rules, Simulator};
+use wecom_sim::{Mode, Options, Rules, Scenario, Simulator};
 
 /// Pretends to be WeCom (企业微信), so that anyone can develop and test without an account.
 #[derive(Parser)]
@@ -19,6 +19,9 @@ struct Arguments {
     /// A file with the clock's offset in milliseconds, read before each call.
     #[arg(long)]
     clock_file: Option<PathBuf>,
+    /// A TOML file with companies, people, robots, rules and faults (docs/simulator.md).
+    #[arg(long)]
+    scenario: Option<PathBuf>,
 }
 
 fn parse_mode(text: &str) -> Result<Mode, String> {
@@ -33,8 +36,9 @@ fn parse_mode(text: &str) -> Result<Mode, String> {
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "a program that says where it listens")]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { listen, mode, clock_file } = Arguments::parse();
-    let running = Simulator::start(Options { listen, rules: Rules::of(mode), clock_file }).await?;
+    let Arguments { listen, mode, clock_file, scenario } = Arguments::parse();
+    let scenario = scenario.as_deref().map(Scenario::read).transpose()?.unwrap_or_default();
+    let running = Simulator::start(Options { listen, rules: Rules::of(mode), clock_file, scenario }).await?;
     println!("WeCom simulator: {origin}  (phone page: {origin}/, control: {origin}/_sim/)", origin = running.origin);
     println!("corp wwdemo0000000001, app 1000002 / demo-secret, robot 00000000-0000-4000-8000-000000000001");
     tokio::select! {

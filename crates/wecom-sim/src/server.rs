@@ -67,9 +67,12 @@ impl Simulator {
     pub async fn start(options: Options) -> std::io::Result<Running> {
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
-        let world = World::new(options.rules);
+        let world = World::new(options.scenario.rules(options.rules));
         world.listens_at(&format!("http://{address}"));
-        seed::demo_company(&mut world.state.lock());
+        if options.scenario.wants_demo() {
+            seed::demo_company(&mut world.state.lock());
+        }
+        options.scenario.apply(&mut world.state.lock());
         let (stop, stopped) = watch::channel(false);
         let clock_file = options.clock_file.map(Arc::from);
         let task = tokio::spawn(accept(listener, world.clone(), clock_file, stopped));

@@ -350,6 +350,17 @@ impl Sent {
         self.body.get(&self.msgtype)?.get("content")?.as_str()
     }
 
+    /// Tells whether this member sees it; what a group robot says is seen by whoever is in its group, which is not known.
+    pub fn is_seen_by(&self, userid: &str) -> bool {
+        !self.swallowed
+            && !self.recalled
+            && match &self.target {
+                Target::App { users, .. } | Target::Chat { users, .. } => users.iter().any(|user| user == userid),
+                Target::SmartRobot { chat, group, .. } => !group && chat == userid,
+                Target::Robot { .. } => false,
+            }
+    }
+
     /// Tells whether anybody sees it.
     pub fn is_seen(&self) -> bool {
         !self.swallowed
@@ -381,29 +392,7 @@ pub struct Logged {
 
 impl World {
     pub(crate) fn new(rules: Rules) -> Arc<Self> {
-        let state = State {
-            rules,
-            faults: Faults::default(),
-            corps: BTreeMap::new(),
-            robots: BTreeMap::new(),
-            smart_robots: SmartRobots::new(),
-            tokens: HashMap::new(),
-            media: HashMap::new(),
-            sent: VecDeque::new(),
-            next_sent: 1,
-            msgids: HashMap::new(),
-            requests: VecDeque::new(),
-            next_request: 1,
-            connections: 0,
-            wrong_secrets: HashMap::new(),
-            base: HashMap::new(),
-            response_codes: HashMap::new(),
-            codes: HashMap::new(),
-            jobs: HashMap::new(),
-            files: HashMap::new(),
-            file_names: HashMap::new(),
-            last_written: 0,
-        };
+        let state = State::new(rules);
         Arc::new_cyclic(|world| Self {
             clock: Clock::default(),
             state: Mutex::new(state),
@@ -430,6 +419,41 @@ impl World {
 }
 
 impl State {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            faults: Faults::default(),
+            corps: BTreeMap::new(),
+            robots: BTreeMap::new(),
+            smart_robots: SmartRobots::new(),
+            tokens: HashMap::new(),
+            media: HashMap::new(),
+            sent: VecDeque::new(),
+            next_sent: 1,
+            msgids: HashMap::new(),
+            requests: VecDeque::new(),
+            next_request: 1,
+            connections: 0,
+            wrong_secrets: HashMap::new(),
+            base: HashMap::new(),
+            response_codes: HashMap::new(),
+            codes: HashMap::new(),
+            jobs: HashMap::new(),
+            files: HashMap::new(),
+            file_names: HashMap::new(),
+            last_written: 0,
+        }
+    }
+
+    /// Puts a message back where it was.
+    pub(crate) fn put_back(&mut self, sent: Sent) {
+        if let Some(msgid) = &sent.msgid {
+            self.msgids.insert(msgid.clone(), sent.number);
+        }
+        self.next_sent = self.next_sent.max(sent.number + 1);
+        self.sent.push_back(sent);
+    }
+
     /// Keeps a message and returns its number.
     pub(crate) fn keep(&mut self, mut sent: Sent) -> u64 {
         let number = self.next_sent;

@@ -2,7 +2,7 @@
 //! <https://developer.work.weixin.qq.com/document/path/101039>
 //!
 //! By URL, WeCom posts encrypted JSON ([`Receiver`]) and takes a passive reply, which it asks for again while a stream is
-//! unfinished; one more answer goes to the callback's `response_url` ([`respond`]). Over a long connection
+//! unfinished; one more answer goes to the callback's `response_url` ([`respond()`]). Over a long connection
 //! ([`LongConnection`]), nothing has to be reachable from outside, and a robot can write first.
 
 mod callback;

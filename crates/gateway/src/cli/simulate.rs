@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use wecom_sim::{Mode, Options, Rules, Simulator};
+use wecom_sim::{Mode, Options, Rules, Scenario, Simulator};
 
 use super::{DONE, print, serve};
 
@@ -20,6 +20,9 @@ pub(super) struct SimulateArguments {
     /// A file with the clock's offset in milliseconds, read before each call
     #[arg(long)]
     clock_file: Option<PathBuf>,
+    /// A TOML file with companies, people, robots, rules and faults
+    #[arg(long)]
+    scenario: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -35,8 +38,13 @@ pub(super) async fn run(arguments: &SimulateArguments) -> anyhow::Result<u8> {
         ModeArgument::Strict => Mode::Strict,
         ModeArgument::Lenient => Mode::Lenient,
     };
-    let options =
-        Options { listen: arguments.listen, rules: Rules::of(mode), clock_file: arguments.clock_file.clone() };
+    let scenario = arguments.scenario.as_deref().map(Scenario::read).transpose()?.unwrap_or_default();
+    let options = Options {
+        listen: arguments.listen,
+        rules: Rules::of(mode),
+        clock_file: arguments.clock_file.clone(),
+        scenario,
+    };
     let running =
         Simulator::start(options).await.with_context(|| format!("could not listen on {}", arguments.listen))?;
     print(&format!("WeCom simulator: {0}  (phone page: {0}/, control: {0}/_sim/)", running.origin));

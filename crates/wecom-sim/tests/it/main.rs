@@ -8,8 +8,10 @@ mod examples;
 mod fixtures;
 mod foreign_clients;
 mod people;
+mod scenario;
 mod sdk_meets_sim;
 mod smart_robots;
+mod tokens;
 mod trouble;
 
 use wecom_sim::{Options, Running, Simulator};

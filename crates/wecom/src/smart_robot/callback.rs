@@ -16,7 +16,7 @@ pub struct RobotCallback {
     pub chat_type: ChatType,
     /// Who; encrypted (`wo…`) where the robot's maker is no super administrator.
     pub userid: Option<String>,
-    /// For one answer within an hour ([`super::respond`]); by URL only.
+    /// For one answer within an hour ([`super::respond()`]); by URL only.
     pub response_url: Option<String>,
     /// What it says.
     pub content: RobotContent,
