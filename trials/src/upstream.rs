@@ -51,6 +51,28 @@ impl Upstream {
         Self::start_with(Duration::ZERO, Some(mark.into())).await
     }
 
+    /// Starts on a free port; nothing is noted.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub async fn bare() -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let _best_effort = stream.set_nodelay(true);
+                let service = service_fn(async |request: Request<Incoming>| {
+                    let _read = request.into_body().collect().await;
+                    Ok::<_, Infallible>(json(SENT))
+                });
+                tokio::spawn(async move {
+                    let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Ok(Self { address, arrivals: Arc::default(), task })
+    }
+
     async fn start_with(delay: Duration, hangs: Option<Arc<str>>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -112,10 +134,14 @@ async fn answer(
             tokio::time::sleep(delay).await;
         }
     }
-    let mut response = Response::new(Full::new(Bytes::from_static(if sends { SENT } else { TOKEN }.as_bytes())));
+    Ok(json(if sends { SENT } else { TOKEN }))
+}
+
+fn json(body: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
     let json = hyper::header::HeaderValue::from_static("application/json; charset=UTF-8");
     response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
-    Ok(response)
+    response
 }
 
 /// Finds the number behind the mark, wherever it stands.

@@ -16,14 +16,20 @@ use crate::report::Round;
 
 /// The command by which this program becomes an upstream.
 pub(crate) const UPSTREAM: &str = "upstream";
+/// In place of a delay: an upstream that notes nothing.
+const BARE: &str = "bare";
 /// Connections of every burst.
 pub(crate) const CONNECTIONS: usize = 64;
 /// How long the slow upstream takes.
 pub(crate) const SLOW: Duration = Duration::from_millis(50);
 
 /// Serves as an upstream until it is killed.
-pub(crate) async fn serve(delay_ms: u64) {
-    if let Ok(upstream) = Upstream::start(Duration::from_millis(delay_ms)).await {
+pub(crate) async fn serve(delay: &str) {
+    let upstream = match delay {
+        BARE => Upstream::bare().await,
+        delay => Upstream::start(Duration::from_millis(delay.parse().unwrap_or(0))).await,
+    };
+    if let Ok(upstream) = upstream {
         say(&upstream.address.to_string());
         std::future::pending::<()>().await;
     }
@@ -37,8 +43,17 @@ pub(crate) struct UpstreamProcess {
 
 impl UpstreamProcess {
     pub(crate) fn start(delay: Duration) -> anyhow::Result<Self> {
+        Self::start_as(&delay.as_millis().to_string())
+    }
+
+    /// Starts one that notes nothing: the least a server can do.
+    pub(crate) fn start_bare() -> anyhow::Result<Self> {
+        Self::start_as(BARE)
+    }
+
+    fn start_as(delay: &str) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([UPSTREAM, &delay.as_millis().to_string()]).stdout(Stdio::piped());
+        command.args([UPSTREAM, delay]).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let mut line = String::new();
         let output = child.stdout.take().context("its output")?;

@@ -13,6 +13,8 @@ mod options;
 mod peers;
 mod quota;
 mod report;
+mod sdk;
+mod simulator;
 mod wechatpy;
 
 use std::path::Path;
@@ -30,7 +32,7 @@ async fn main() -> ExitCode {
     if let [command, delay] = &arguments[..]
         && command == floor::UPSTREAM
     {
-        floor::serve(delay.parse().unwrap_or(0)).await;
+        floor::serve(delay).await;
         return ExitCode::SUCCESS;
     }
     match run(&arguments).await {
@@ -89,6 +91,8 @@ async fn measure(
         Part::Isolation => isolation::run(options, folder, round).await,
         Part::Backlog => backlog::run(options, folder, round).await,
         Part::Quota => quota::run(options, folder, round).await,
+        Part::Sdk => sdk::run(options, round).await,
+        Part::Simulator => simulator::run(options, folder, round).await,
     }
 }
 

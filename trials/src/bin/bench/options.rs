@@ -17,10 +17,12 @@ pub(crate) enum Part {
     Isolation,
     Backlog,
     Quota,
+    Sdk,
+    Simulator,
 }
 
 impl Part {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Floor,
         Self::Burst,
         Self::Alertmanager,
@@ -31,6 +33,8 @@ impl Part {
         Self::Isolation,
         Self::Backlog,
         Self::Quota,
+        Self::Sdk,
+        Self::Simulator,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -45,6 +49,8 @@ impl Part {
             Self::Isolation => "isolation",
             Self::Backlog => "backlog",
             Self::Quota => "quota",
+            Self::Sdk => "sdk",
+            Self::Simulator => "simulator",
         }
     }
 }
@@ -66,7 +72,7 @@ pub(crate) struct Options {
 
 const HELP: &str =
     "cargo xtask bench [--rounds 5] [--messages 20000] [--backlog 1000000] [--against alertmanager,wechatpy]
-    [--only floor,burst,alertmanager,wechatpy,slow,latency,growth,isolation,backlog,quota] [--json]";
+    [--only floor,burst,alertmanager,wechatpy,slow,latency,growth,isolation,backlog,quota,sdk,simulator] [--json]";
 
 impl Options {
     pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Self> {
