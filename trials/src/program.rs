@@ -138,9 +138,24 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 /// # Errors
 /// If it does not start.
 pub async fn simulator(binary: &Path, folder: &Path) -> anyhow::Result<(Process, Simulator)> {
+    start_simulator(binary, folder, true).await
+}
+
+/// Starts it without a clock that is moved by hand, which it looks at before every call.
+///
+/// # Errors
+/// If it does not start.
+pub async fn simulator_with_its_own_clock(binary: &Path, folder: &Path) -> anyhow::Result<(Process, Simulator)> {
+    start_simulator(binary, folder, false).await
+}
+
+async fn start_simulator(binary: &Path, folder: &Path, by_hand: bool) -> anyhow::Result<(Process, Simulator)> {
     let address = free_address()?;
     let mut command = Command::new(binary);
-    command.args(["simulate", "--listen", &address.to_string()]).arg("--clock-file").arg(folder.join("clock"));
+    command.args(["simulate", "--listen", &address.to_string()]);
+    if by_hand {
+        command.arg("--clock-file").arg(folder.join("clock"));
+    }
     let process = Process::start(command, address, "/_sim/clock", &folder.join("simulator.log")).await?;
     Ok((process, Simulator::at(address)))
 }

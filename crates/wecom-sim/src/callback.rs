@@ -317,7 +317,7 @@ async fn exchange_unbounded(
 }
 
 /// Percent-encodes all but letters, digits and `-._~`.
-fn encoded(value: &str) -> String {
+pub(crate) fn encoded(value: &str) -> String {
     let unreserved = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     let shown = |byte: u8| if unreserved(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     value.bytes().map(shown).collect()

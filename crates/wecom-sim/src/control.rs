@@ -307,7 +307,10 @@ impl Control {
         let mut state = self.world.state.lock();
         let robot = state.smart_robots.get_mut(bot_id).ok_or("there is no such robot")?;
         robot.url = Some(endpoint);
-        robot.connection = None;
+        if let Some(connection) = robot.connection.take() {
+            // It may have gone already.
+            let _gone = connection.send(smart_robot::disconnected(bot_id, self.world.clock.now()));
+        }
         Ok(())
     }
 

@@ -24,7 +24,7 @@ pub(crate) async fn serve(world: Arc<World>, socket: WebSocket) {
     loop {
         let answer = tokio::select! {
             frame = to_tell.recv() => match frame {
-                Some(frame) => frame,
+                Some(frame) => Some(frame),
                 None => break,
             },
             message = incoming.next() => {
@@ -34,11 +34,13 @@ pub(crate) async fn serve(world: Arc<World>, socket: WebSocket) {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                 };
                 match answer(&world, &mut bot_id, &told, &text).await {
-                    Some(answer) => answer,
-                    None => continue,
+                    Answered::With(answer) => Some(answer),
+                    Answered::Never => None,
+                    Answered::Broken => break,
                 }
             }
         };
+        let Some(answer) = answer else { continue };
         let last = answer["body"]["event"]["eventtype"] == "disconnected_event";
         if out.send(Message::Text(answer.to_string().into())).await.is_err() || last {
             break;
@@ -60,41 +62,64 @@ fn leave(world: &World, bot_id: &str, own: &mpsc::UnboundedSender<Value>) {
     }
 }
 
-/// Acknowledges a frame; `None` where trouble keeps it from being answered.
+/// What becomes of a frame.
+enum Answered {
+    With(Value),
+    Never,
+    /// The connection breaks.
+    Broken,
+}
+
+/// Acknowledges a frame, unless trouble keeps it from being answered.
 async fn answer(
     world: &Arc<World>,
     bot_id: &mut Option<String>,
     told: &mpsc::UnboundedSender<Value>,
     text: &str,
-) -> Option<Value> {
+) -> Answered {
     let frame: Value = serde_json::from_str(text).unwrap_or_default();
     let cmd = frame["cmd"].as_str().unwrap_or_default().to_owned();
     let req_id = frame["headers"]["req_id"].as_str().unwrap_or_default().to_owned();
     let trouble = world.state.lock().faults.meet(&format!("{PATH}/{cmd}"), bot_id.as_deref(), None);
-    let result = match (trouble, bot_id.as_deref()) {
-        (Some(Trouble::Errcode { errcode, errmsg }), _) => {
-            Err(Refused { errcode, errmsg: errmsg.unwrap_or_else(|| "scripted".to_owned()) })
+    let result = match &trouble {
+        Some(Trouble::Errcode { errcode, errmsg }) => {
+            Err(Refused { errcode: *errcode, errmsg: errmsg.clone().unwrap_or_else(|| "scripted".to_owned()) })
         }
-        (Some(Trouble::Delay { ms }), _) => {
-            tokio::time::sleep(Duration::from_millis(ms)).await;
-            Ok(Value::Null)
-        }
-        (Some(_), _) => return None,
-        (None, _) if cmd == "aibot_subscribe" => subscribe(world, &frame["body"], bot_id, told),
-        (None, None) => Err(Refused { errcode: 846_609, errmsg: "not subscribed".to_owned() }),
-        (None, Some(_)) if cmd == "ping" => Ok(Value::Null),
-        (None, Some(bot_id)) => command(world, bot_id, &cmd, &req_id, &frame["body"]),
+        Some(trouble) if !trouble.is_taken() => Ok(Value::Null),
+        _ => carry_out(world, bot_id, told, &cmd, &req_id, &frame["body"]),
     };
     let (errcode, errmsg, body) = match result {
         Ok(body) => (0, "ok".to_owned(), body),
         Err(refused) => (refused.errcode, refused.errmsg, Value::Null),
     };
     log(world, &cmd, errcode, bot_id.as_deref(), text);
+    match trouble {
+        None | Some(Trouble::Errcode { .. }) => {}
+        Some(Trouble::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Some(Trouble::Hang | Trouble::Stall) => return Answered::Never,
+        Some(_) => return Answered::Broken,
+    }
     let mut acknowledgement = json!({ "headers": { "req_id": req_id }, "errcode": errcode, "errmsg": errmsg });
     if !body.is_null() {
         acknowledgement["body"] = body;
     }
-    Some(acknowledgement)
+    Answered::With(acknowledgement)
+}
+
+fn carry_out(
+    world: &World,
+    bot_id: &mut Option<String>,
+    told: &mpsc::UnboundedSender<Value>,
+    cmd: &str,
+    req_id: &str,
+    body: &Value,
+) -> Result<Value, Refused> {
+    match (cmd, bot_id.as_deref()) {
+        ("aibot_subscribe", _) => subscribe(world, body, bot_id, told),
+        (_, None) => crate::rules::refuse(846_609, "not subscribed"),
+        ("ping", Some(_)) => Ok(Value::Null),
+        (cmd, Some(bot_id)) => command(world, bot_id, cmd, req_id, body),
+    }
 }
 
 fn subscribe(

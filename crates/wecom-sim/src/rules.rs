@@ -52,6 +52,8 @@ pub struct Rules {
     pub contact_sync_from_new_address: bool,
     /// Hours that a code from a card's event is good: 24 on the event's page, 72 on the update's.
     pub event_code_hours: i64,
+    /// A smart robot's stream may carry a card over the long connection: the page's introduction says so, its table not.
+    pub stream_with_card_on_connection: bool,
     /// Minutes within which a smart robot's stream must be finished: 6 on the page, 10 in later sources.
     pub stream_minutes: i64,
     /// How often a callback that was not answered with 200 is posted again.
@@ -78,6 +80,7 @@ impl Rules {
             hide_personal_fields: false,
             contact_sync_from_new_address: false,
             event_code_hours: 24,
+            stream_with_card_on_connection: true,
             stream_minutes: 6,
             callback_retries: 3,
             callback_retry_ms: 1000,
@@ -90,6 +93,7 @@ impl Rules {
                 clamp_duplicate_interval: false,
                 check_file_formats: true,
                 hide_personal_fields: true,
+                stream_with_card_on_connection: false,
                 ..documented
             },
             Mode::Lenient => Self { cut_long_markdown: true, robot_text_bytes: 5120, ..documented },

@@ -12,7 +12,6 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, Query, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
@@ -22,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+use crate::callback::encoded;
 use crate::control::{self, Control};
 use crate::fault::Trouble;
 use crate::routes::{self, Answer, Call, File, Reply};
@@ -86,7 +86,7 @@ async fn accept(
     clock_file: Option<Arc<path::Path>>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let app = router(world.clone(), clock_file);
+    let house = Arc::new(House { app: router(world.clone()), world: world.clone(), clock_file });
     loop {
         let connection = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -98,18 +98,38 @@ async fn accept(
             continue;
         };
         world.state.lock().connections += 1;
-        tokio::spawn(serve(connection, from, app.clone(), stopped.clone()));
+        tokio::spawn(serve(connection, from, house.clone(), stopped.clone()));
     }
 }
 
-async fn serve(connection: TcpStream, from: SocketAddr, app: Router, mut stopped: watch::Receiver<bool>) {
+/// What a connection's requests go to.
+struct House {
+    world: Arc<World>,
+    clock_file: Option<Arc<path::Path>>,
+    /// Everything but WeCom's own calls.
+    app: Router,
+}
+
+impl House {
+    async fn answer(&self, mut request: Request) -> Response {
+        if request.uri().path().starts_with("/cgi-bin/") {
+            return call(&self.world, self.clock_file.as_deref(), request).await;
+        }
+        if is_long_connection(&request) {
+            *request.uri_mut() = hyper::Uri::from_static("/ws");
+        }
+        self.app.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
+    }
+}
+
+async fn serve(connection: TcpStream, from: SocketAddr, house: Arc<House>, mut stopped: watch::Receiver<bool>) {
     let _best_effort = connection.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let app = app.clone();
+        let house = house.clone();
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(from);
-            let response = app.oneshot(request).await.unwrap_or_else(|never| match never {});
+            let response = house.answer(request).await;
             // An error here makes hyper close the connection without an answer.
             if response.extensions().get::<Reset>().is_some() { Err(Reset) } else { Ok(response) }
         }
@@ -129,16 +149,14 @@ async fn serve(connection: TcpStream, from: SocketAddr, app: Router, mut stopped
 #[error("the connection is reset on purpose")]
 struct Reset;
 
-fn router(world: Arc<World>, clock_file: Option<Arc<path::Path>>) -> Router {
+fn router(world: Arc<World>) -> Router {
     let calls = world.clone();
-    let routed = Router::new()
+    Router::new()
         .merge(control::router(world.clone()))
         .merge(phone::router(world.clone()))
         .route("/ws", get(long_connection(world.clone())))
         .route("/_files/{id}", get(async move |Path(id): Path<String>, headers: HeaderMap| file(&world, id, &headers)))
-        .fallback(move |request: Request| call(calls.clone(), clock_file.clone(), request));
-    // Around the router, because it changes where a request goes.
-    Router::new().fallback_service(routed).layer(axum::middleware::from_fn(or_long_connection))
+        .fallback(async move |request: Request| call(&calls, None, request).await)
 }
 
 /// Where smart robots connect; on the bare origin, too, where their clients look.
@@ -149,35 +167,32 @@ fn long_connection(world: Arc<World>) -> impl Fn(WebSocketUpgrade) -> Ready<Resp
     }
 }
 
-/// Hands what asks for a WebSocket over to the long connection, wherever it asks.
-async fn or_long_connection(mut request: Request, next: Next) -> Response {
-    if request.headers().get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
-        *request.uri_mut() = hyper::Uri::from_static("/ws");
-    }
-    next.run(request).await
+/// Whether a request asks for a WebSocket, wherever it asks: robots' clients do not name a path.
+fn is_long_connection(request: &Request) -> bool {
+    request.headers().get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-async fn call(world: Arc<World>, clock_file: Option<Arc<path::Path>>, request: Request) -> Response {
+async fn call(world: &World, clock_file: Option<&path::Path>, request: Request) -> Response {
     if let Some(path) = clock_file {
         let offset = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
         world.clock.set_offset(offset.unwrap_or(0));
     }
     let Some(call) = read(request).await else { return plain(StatusCode::PAYLOAD_TOO_LARGE) };
-    let trouble = meet(&world, &call);
+    let trouble = meet(world, &call);
     if let Some(trouble) = &trouble
         && !trouble.is_taken()
     {
-        return untaken(&world, &call, trouble);
+        return untaken(world, &call, trouble);
     }
-    let answered = routes::answer(&world, &call).await;
+    let answered = routes::answer(world, &call).await;
     let Some(result) = answered else {
-        log(&world, &call, None);
+        log(world, &call, None);
         return plain(StatusCode::NOT_FOUND);
     };
     let answer = match result {
         Ok(Reply::Json(answer)) => answer,
         Ok(Reply::File(file)) => {
-            log(&world, &call, Some(0));
+            log(world, &call, Some(0));
             if let Some(Trouble::Delay { ms }) = trouble {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
             }
@@ -187,16 +202,16 @@ async fn call(world: Arc<World>, clock_file: Option<Arc<path::Path>>, request: R
     };
     match trouble {
         None => {
-            log(&world, &call, Some(answer.errcode()));
+            log(world, &call, Some(answer.errcode()));
             envelope(&answer)
         }
         Some(Trouble::Delay { ms }) => {
-            log(&world, &call, Some(answer.errcode()));
+            log(world, &call, Some(answer.errcode()));
             tokio::time::sleep(Duration::from_millis(ms)).await;
             envelope(&answer)
         }
         Some(trouble) => {
-            log(&world, &call, None);
+            log(world, &call, None);
             spoilt(&answer, &trouble).await
         }
     }
@@ -278,7 +293,9 @@ async fn spoilt(answer: &Answer, trouble: &Trouble) -> Response {
 
 /// A file that is fetched without a token; its URL is what nobody can guess.
 fn file(world: &World, id: String, headers: &HeaderMap) -> Response {
-    let content = world.state.lock().files.get(&id).cloned();
+    let now = world.clock.now();
+    let ended = world.state.lock().file_ends.get(&id).is_some_and(|end| *end <= now);
+    let content = world.state.lock().files.get(&id).filter(|_| !ended).cloned();
     let Some(content) = content else { return plain(StatusCode::NOT_FOUND) };
     let file_name = world.state.lock().file_names.get(&id).cloned().unwrap_or(id);
     let file = File { content, content_type: "application/octet-stream", file_name };
@@ -312,8 +329,9 @@ fn download(file: &File, range: Option<&str>) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    // The raw name, as it was uploaded.
-    let disposition = format!("attachment; filename=\"{}\"", file.file_name.replace(['"', '\r', '\n'], "_"));
+    let plain = file.file_name.replace(['"', '\r', '\n'], "_");
+    // Both forms, as a live answer was seen to have them: clients differ in which they read.
+    let disposition = format!("attachment; filename*=utf-8''{}; filename=\"{plain}\"", encoded(&plain));
     if let Ok(disposition) = HeaderValue::from_bytes(disposition.as_bytes()) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::callback::{Endpoint, exchange, signed_query};
 use crate::clock::{DAY, HOUR, MINUTE, Millis, SECOND};
 use crate::crypto;
+use crate::event::Press;
 use crate::quota::Window;
 use crate::routes::random_id;
 use crate::routes::reader::Reader;
@@ -27,8 +28,12 @@ use crate::world::{MEDIA_LIFE, Sent, State, Target, World};
 const QUICK: Millis = 5 * SECOND;
 /// How long a message may be answered (path/101463).
 const ANSWERABLE: Millis = DAY;
+/// How long a file that a member sent can be fetched (path/100719).
+const FILE_LIFE: Millis = 5 * MINUTE;
 /// Answers and messages of one conversation, a minute and an hour (path/101463).
 const LIMITS: (usize, usize) = (30, 1000);
+/// How long an upload may take (path/101463).
+const UPLOAD_LIFE: Millis = 30 * MINUTE;
 /// Bytes of a text (path/101031).
 const CONTENT: usize = 20_480;
 /// How often an unfinished stream is asked for by URL; not documented.
@@ -49,6 +54,8 @@ pub(crate) struct SmartRobot {
     responses: HashMap<String, (Told, Millis)>,
     conversations: HashMap<String, (Window, Window)>,
     uploads: HashMap<String, Upload>,
+    /// Uploads begun, a minute and an hour.
+    upload_windows: Option<(Window, Window)>,
     media: HashMap<String, Millis>,
 }
 
@@ -65,8 +72,13 @@ struct Told {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ToldKind {
     Message,
+    /// Nothing may be answered.
+    Feedback,
     EnterChat,
-    Press { task_id: String, number: u64 },
+    Press {
+        task_id: String,
+        number: u64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -83,7 +95,7 @@ struct Upload {
     count: usize,
     md5: String,
     kind: String,
-    first: Option<u64>,
+    until: Millis,
 }
 
 /// What a member says to a smart robot.
@@ -116,6 +128,24 @@ pub enum RobotWhat {
         /// Its text.
         content: String,
     },
+    /// Sends a picture; it is encrypted and served for five minutes.
+    Image(String),
+    /// Sends a video; likewise.
+    Video(String),
+    /// Sends a text and a picture together.
+    Mixed {
+        /// The text.
+        text: String,
+        /// What the picture holds.
+        image: String,
+    },
+    /// Says a text, quoting another.
+    Quote {
+        /// What is said.
+        text: String,
+        /// What was said before.
+        quoted: String,
+    },
     /// Opens the chat.
     EnterChat,
     /// Presses a button of a card that the robot sent.
@@ -124,6 +154,9 @@ pub enum RobotWhat {
         number: u64,
         /// The key of the button.
         key: String,
+        /// What is chosen: question and options.
+        #[serde(default)]
+        selected: Vec<(String, Vec<String>)>,
     },
     /// Thinks something of an answer: 1 accurate, 2 inaccurate, 3 taken back.
     Feedback {
@@ -232,32 +265,51 @@ fn build(
         }
         RobotWhat::Voice(text) => (body["msgtype"], body["voice"]) = ("voice".into(), json!({ "content": text })),
         RobotWhat::File { name, content } => {
-            let own = crypto::random_key();
-            // By URL, the callback's key opens files; over a connection, each has its own.
-            let key = url.as_ref().map_or(&own.0, |endpoint| &endpoint.key);
-            let id = random_id(32);
-            state.files.insert(id.clone(), Bytes::from(key.encrypt(content.clone().into_bytes())));
-            state.file_names.insert(id.clone(), name.clone());
-            let mut file = json!({ "url": format!("{}/_files/{id}", world.origin()) });
-            if url.is_none() {
-                file["aeskey"] = own.1.into();
-            }
-            (body["msgtype"], body["file"]) = ("file".into(), file);
+            (body["msgtype"], body["file"]) = ("file".into(), served(world, state, url.as_ref(), name, content));
+        }
+        RobotWhat::Image(content) => {
+            (body["msgtype"], body["image"]) =
+                ("image".into(), served(world, state, url.as_ref(), "image.jpg", content));
+        }
+        RobotWhat::Video(content) => {
+            (body["msgtype"], body["video"]) =
+                ("video".into(), served(world, state, url.as_ref(), "video.mp4", content));
+        }
+        RobotWhat::Mixed { text, image } => {
+            let image = served(world, state, url.as_ref(), "image.jpg", image);
+            let items = json!([
+                { "msgtype": "text", "text": { "content": text } }, { "msgtype": "image", "image": image },
+            ]);
+            (body["msgtype"], body["mixed"]) = ("mixed".into(), json!({ "msg_item": items }));
+        }
+        RobotWhat::Quote { text, quoted } => {
+            (body["msgtype"], body["text"]) = ("text".into(), json!({ "content": text }));
+            body["quote"] = json!({ "msgtype": "text", "text": { "content": quoted } });
         }
         RobotWhat::EnterChat => {
             kind = ToldKind::EnterChat;
             (body["msgtype"], body["event"]) = ("event".into(), event("enter_chat", json!({})));
         }
-        RobotWhat::Press { number, key } => {
+        RobotWhat::Press { number, key, selected } => {
             let card = card.unwrap_or_default();
+            let press =
+                Press { number: *number, userid: said.userid.clone(), key: key.clone(), selected: selected.clone() };
+            if !press.fits(&card) {
+                return Err("the card has no such button".to_owned());
+            }
             let task_id = card["task_id"].as_str().unwrap_or_default().to_owned();
-            let payload = json!({ "card_type": card["card_type"], "event_key": key, "task_id": task_id });
+            let mut payload = json!({ "card_type": card["card_type"], "event_key": key, "task_id": task_id });
+            if !selected.is_empty() {
+                let item = |(question, options): &(String, Vec<String>)| json!({ "question_key": question, "option_ids": { "option_id": options } });
+                payload["selected_items"] = json!({ "selected_item": selected.iter().map(item).collect::<Vec<_>>() });
+            }
             kind = ToldKind::Press { task_id, number: *number };
             (body["msgtype"], body["event"]) = ("event".into(), event("template_card_event", payload));
         }
-        RobotWhat::Feedback { id, kind } => {
-            let mut payload = json!({ "id": id, "type": kind });
-            if *kind == 2 {
+        RobotWhat::Feedback { id, kind: opinion } => {
+            kind = ToldKind::Feedback;
+            let mut payload = json!({ "id": id, "type": opinion });
+            if *opinion == 2 {
                 (payload["content"], payload["inaccurate_reason_list"]) = ("".into(), json!([2]));
             }
             (body["msgtype"], body["event"]) = ("event".into(), event("feedback_event", payload));
@@ -277,6 +329,21 @@ fn build(
     robot.told.insert(req_id.to_owned(), told.clone());
     robot.told.insert(msgid.to_owned(), told);
     Ok((body, url))
+}
+
+/// Serves a file encrypted: with the callback's key by URL, with one of its own over a connection.
+fn served(world: &World, state: &mut State, url: Option<&Endpoint>, name: &str, content: &str) -> Value {
+    let own = crypto::random_key();
+    let key = url.map_or(&own.0, |endpoint| &endpoint.key);
+    let id = random_id(32);
+    state.files.insert(id.clone(), Bytes::from(key.encrypt(content.as_bytes().to_vec())));
+    state.file_names.insert(id.clone(), name.to_owned());
+    state.file_ends.insert(id.clone(), world.clock.now() + FILE_LIFE);
+    let mut file = json!({ "url": format!("{}/_files/{id}", world.origin()) });
+    if url.is_none() {
+        file["aeskey"] = own.1.into();
+    }
+    file
 }
 
 /// Posts, shows the answer, and asks again while its stream is unfinished (path/101031).
@@ -363,11 +430,14 @@ fn judge(
 ) -> Result<Option<(u64, Streamed)>, Refused> {
     let Some(robot) = state.smart_robots.get_mut(bot_id) else { return refuse(93_019, "invalid bot id") };
     let Some(told) = robot.told.get_mut(told_id) else { return refuse(846_605, "invalid req_id") };
+    if told.kind == ToldKind::Feedback {
+        return refuse(846_605, "invalid req_id: nothing is answered to a feedback");
+    }
     let quick = told.kind != ToldKind::Message;
     if now - told.at > if quick { QUICK } else { ANSWERABLE } {
         return refuse(846_604, "req_id expired");
     }
-    if quick && std::mem::replace(&mut told.quick_answered, true) {
+    if quick && told.quick_answered {
         return refuse(846_606, "already answered");
     }
     let told = told.clone();
@@ -380,6 +450,10 @@ fn judge(
         if new.map(|card| card.text("task_id")).transpose()?.flatten().as_ref() != Some(task_id) {
             return refuse(42_014, "invalid task_id");
         }
+        if let Some(new) = reader.object("template_card")? {
+            card::check_update_of_smart_robot(&new)?;
+        }
+        answered(state, bot_id, told_id);
         let users = reader.texts("userids")?;
         let users = if users.is_empty() { vec!["*".to_owned()] } else { users };
         let number = *number;
@@ -392,6 +466,9 @@ fn judge(
     let allowed: &[&str] = match (&told.kind, by_url) {
         (ToldKind::EnterChat, _) => &["text", "template_card"],
         (_, true) => &["stream", "template_card", "stream_with_template_card"],
+        (_, false) if rules.stream_with_card_on_connection => {
+            &["stream", "template_card", "stream_with_template_card", "markdown", "file", "image", "voice", "video"]
+        }
         (_, false) => &["stream", "template_card", "markdown", "file", "image", "voice", "video"],
     };
     if !allowed.contains(&msgtype.as_str()) {
@@ -401,9 +478,17 @@ fn judge(
     if msgtype.starts_with("stream") {
         return stream(state, rules, bot_id, &told, reply, now).map(Some);
     }
-    robot.admit(&told.chat, now)?;
     check_media(robot, &reader, &msgtype, now)?;
+    robot.admit(&told.chat, now)?;
+    answered(state, bot_id, told_id);
     Ok(Some((show(state, bot_id, &told.chat, told.group, &msgtype, reply, now), None)))
+}
+
+/// Notes that what may be answered once was: a refused answer does not count.
+fn answered(state: &mut State, bot_id: &str, told_id: &str) {
+    if let Some(told) = state.smart_robots.get_mut(bot_id).and_then(|robot| robot.told.get_mut(told_id)) {
+        told.quick_answered = true;
+    }
 }
 
 fn check_content(reader: &Reader<'_>, msgtype: &str) -> Result<(), Refused> {
@@ -420,6 +505,14 @@ fn check_content(reader: &Reader<'_>, msgtype: &str) -> Result<(), Refused> {
             }
             if stream.text("content")?.unwrap_or_default().len() > CONTENT {
                 return refuse(40_058, "stream.content exceed max length 20480");
+            }
+            let images = stream.objects("msg_item")?;
+            if images.len() > 10 || (!images.is_empty() && stream.value("finish") != Some(&Value::Bool(true))) {
+                return refuse(40_058, "stream.msg_item: at most 10, and with finish only");
+            }
+            let feedback = stream.object("feedback")?.map(|feedback| feedback.text("id")).transpose()?.flatten();
+            if feedback.is_some_and(|id| id.len() > 256) {
+                return refuse(40_058, "stream.feedback.id exceed max length 256");
             }
             Ok(())
         }
@@ -448,7 +541,9 @@ fn stream(
     reply: &Value,
     now: Millis,
 ) -> Result<(u64, Streamed), Refused> {
-    let id = reply["stream"]["id"].as_str().unwrap_or_default().to_owned();
+    let named = reply["stream"]["id"].as_str().unwrap_or_default().to_owned();
+    // Two conversations may choose the same id.
+    let id = format!("{}/{named}", told.chat);
     let finish = reply["stream"]["finish"].as_bool().unwrap_or(false);
     let known = state.smart_robots.get(bot_id).and_then(|robot| robot.streams.get(&id)).cloned();
     let known = match known {
@@ -458,7 +553,12 @@ fn stream(
         }
         Some(mut stream) => {
             if let Some(sent) = state.sent_mut(stream.number) {
+                // What only the first state may carry stays.
+                let feedback = sent.body["stream"]["feedback"].clone();
                 sent.body = reply.clone();
+                if !feedback.is_null() {
+                    sent.body["stream"]["feedback"] = feedback;
+                }
             }
             stream.finished = finish;
             stream
@@ -473,9 +573,9 @@ fn stream(
     };
     let number = known.number;
     if let Some(robot) = state.smart_robots.get_mut(bot_id) {
-        robot.streams.insert(id.clone(), known);
+        robot.streams.insert(id, known);
     }
-    Ok((number, Some((id, finish))))
+    Ok((number, Some((named, finish))))
 }
 
 fn show(state: &mut State, bot_id: &str, chat: &str, group: bool, msgtype: &str, body: &Value, now: Millis) -> u64 {
@@ -516,6 +616,17 @@ pub(crate) fn command(world: &World, bot_id: &str, cmd: &str, req_id: &str, body
     let rules = state.rules.clone();
     match cmd {
         "aibot_respond_msg" | "aibot_respond_welcome_msg" | "aibot_respond_update_msg" => {
+            let kind = state.smart_robots.get(bot_id).and_then(|robot| robot.told.get(req_id)).map(|told| &told.kind);
+            let fits = match (cmd, kind) {
+                (_, None) => true,
+                // Tencent's own client greets with a card by it, too.
+                ("aibot_respond_msg", Some(kind)) => !matches!(kind, ToldKind::Press { .. }),
+                ("aibot_respond_welcome_msg", Some(kind)) => *kind == ToldKind::EnterChat,
+                (_, Some(kind)) => matches!(kind, ToldKind::Press { .. }),
+            };
+            if !fits {
+                return refuse(846_605, "invalid req_id for this cmd");
+            }
             let judged = judge(&mut state, &rules, bot_id, req_id, body, false, now)?;
             drop(state);
             if let Some((number, _)) = judged {
@@ -534,8 +645,9 @@ pub(crate) fn command(world: &World, bot_id: &str, cmd: &str, req_id: &str, body
                 _ => return refuse(40_058, "invalid chat_type"),
             };
             // The member must have written to the robot there before.
-            let spoken =
-                robot.told.values().find(|told| told.chat == chat && group.is_none_or(|group| group == told.group));
+            let spoken = robot.told.values().find(|told| {
+                told.kind == ToldKind::Message && told.chat == chat && group.is_none_or(|group| group == told.group)
+            });
             let Some(group) = spoken.map(|told| told.group) else { return refuse(93_006, "invalid chatid") };
             let msgtype = reader.text("msgtype")?.unwrap_or_default();
             if !["markdown", "template_card", "file", "image", "voice", "video"].contains(&msgtype.as_str()) {
@@ -566,9 +678,21 @@ fn upload(robot: &mut SmartRobot, cmd: &str, body: &Value, now: Millis) -> Resul
         if !["file", "image", "voice", "video"].contains(&kind.as_str()) || text("filename").len() > 256 {
             return refuse(846_697, "invalid file type or name");
         }
-        if total < 5 || !(1..=100).contains(&count) {
+        let most = match kind.as_str() {
+            "voice" => 2,
+            "file" => 20,
+            _ => 10,
+        };
+        if !(5..=most * 1024 * 1024).contains(&total) || !(1..=100).contains(&count) {
             return refuse(40_058, "invalid total_size or total_chunks");
         }
+        let windows =
+            robot.upload_windows.get_or_insert_with(|| (Window::new(LIMITS.0, MINUTE), Window::new(LIMITS.1, HOUR)));
+        if !windows.0.fits(now) || !windows.1.fits(now) {
+            return refuse(846_607, "upload frequency limit exceeded");
+        }
+        windows.0.count(now);
+        windows.1.count(now);
         let id = random_id(32);
         let upload = Upload {
             total: usize::try_from(total).unwrap_or(usize::MAX),
@@ -576,30 +700,31 @@ fn upload(robot: &mut SmartRobot, cmd: &str, body: &Value, now: Millis) -> Resul
             count: usize::try_from(count).unwrap_or(usize::MAX),
             md5: text("md5"),
             kind,
-            first: None,
+            until: now + UPLOAD_LIFE,
         };
         robot.uploads.insert(id.clone(), upload);
         return Ok(json!({ "upload_id": id }));
     }
     let id = text("upload_id");
-    let Some(upload) = robot.uploads.get_mut(&id) else { return refuse(846_611, "invalid upload_id") };
+    let live = robot.uploads.get_mut(&id).filter(|upload| now < upload.until);
+    let Some(upload) = live else { return refuse(846_611, "invalid upload_id") };
     if cmd == "aibot_upload_media_chunk" {
         let data = base64::engine::general_purpose::STANDARD.decode(text("base64_data"));
         let Ok(data) = data else { return refuse(846_613, "invalid chunk") };
         if data.is_empty() || data.len() > CHUNK {
             return refuse(846_613, "invalid chunk size");
         }
-        // Counted from 0 by Tencent's client, from 1 in the page's sample: the first one tells.
+        // Counted from 0 by Tencent's client, from 1 in the page's sample: they come in any order, and the end tells.
         let index = number("chunk_index");
-        let first = *upload.first.get_or_insert(index.min(1));
-        if index < first || index - first >= upload.count as u64 {
+        if index > upload.count as u64 {
             return refuse(846_612, "invalid chunk_index");
         }
-        upload.chunks.insert(index - first, Bytes::from(data));
+        upload.chunks.insert(index, Bytes::from(data));
         return Ok(Value::Null);
     }
     let mut whole = BytesMut::new();
-    for index in 0..upload.count as u64 {
+    let first = u64::from(!upload.chunks.contains_key(&0));
+    for index in first..first + upload.count as u64 {
         let Some(chunk) = upload.chunks.get(&index) else { return refuse(846_616, "upload unfinished") };
         whole.extend_from_slice(chunk);
     }

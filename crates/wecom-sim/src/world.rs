@@ -63,6 +63,8 @@ pub(crate) struct State {
     pub(crate) files: HashMap<String, Bytes>,
     /// What those of them are called that have a name.
     pub(crate) file_names: HashMap<String, String>,
+    /// Until when those of them can be fetched that end.
+    pub(crate) file_ends: HashMap<String, Millis>,
     /// The last message that a member wrote.
     pub(crate) last_written: u64,
 }
@@ -441,6 +443,7 @@ impl State {
             jobs: HashMap::new(),
             files: HashMap::new(),
             file_names: HashMap::new(),
+            file_ends: HashMap::new(),
             last_written: 0,
         }
     }

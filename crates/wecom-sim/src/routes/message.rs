@@ -47,9 +47,9 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     let msgid = random_id(63);
     let mut answer = listing(&resolved);
     answer.warn(warned);
-    let hash: [u8; 32] = Sha256::digest(&call.body).into();
+    let check = duplicate_until.map(|until| (<[u8; 32]>::from(Sha256::digest(&call.body)), until));
     app.checked.retain(|_, until| *until > now);
-    if duplicate_until.is_some() && app.checked.contains_key(&hash) {
+    if check.is_some_and(|(hash, _)| app.checked.contains_key(&hash)) {
         let shown = state.rules.fresh_msgid_for_duplicates.then_some(msgid);
         if let Some(msgid) = &shown {
             answer.0.insert("msgid".to_owned(), msgid.clone().into());
@@ -69,7 +69,7 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     admit_today(&mut app, resolved.reached.len(), account_limit * 200, now)?;
     app.task_ids.extend(task_id.map(str::to_owned));
     // Only what was taken can be received again.
-    if let Some(until) = duplicate_until {
+    if let Some((hash, until)) = check {
         app.checked.insert(hash, until);
     }
     let (users, dropped) = resolved.reached.into_iter().partition(|userid| app.admit_to(userid, now));

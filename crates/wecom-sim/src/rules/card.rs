@@ -61,16 +61,29 @@ pub(crate) fn check_replacement(card: &Reader<'_>, media: MediaCheck<'_>) -> Res
 /// Checks a smart robot's card: five kinds, lines without files, a `task_id` where it calls back (path/101032).
 pub(crate) fn check_for_smart_robot(card: &Reader<'_>) -> Result<(), Refused> {
     let kind = card.text("card_type")?.unwrap_or_default();
-    let interactive = match kind.as_str() {
-        "text_notice" | "news_notice" => false,
-        "button_interaction" | "vote_interaction" | "multiple_interaction" => true,
-        _ => return refuse(42_031, "invalid card_type"),
-    };
+    let needs_task = matches!(kind.as_str(), "button_interaction" | "vote_interaction");
     let menu = action_menu(card)?;
-    task_id(card, interactive || menu)?;
+    task_id(card, needs_task || menu)?;
+    check_update_of_smart_robot(card)
+}
+
+/// Checks a card that replaces a pressed one: its `task_id` was held against the pressed card's before.
+pub(crate) fn check_update_of_smart_robot(card: &Reader<'_>) -> Result<(), Refused> {
+    let kind = card.text("card_type")?.unwrap_or_default();
+    let known = ["text_notice", "news_notice", "button_interaction", "vote_interaction", "multiple_interaction"];
+    if !known.contains(&kind.as_str()) {
+        return refuse(42_031, "invalid card_type");
+    }
     titles(card, &kind)?;
+    if kind == "news_notice" && !card.has("card_image") && !card.has("image_text_area") {
+        return refuse(42_044, "card_image missing");
+    }
+    let feedback = card.object("feedback")?.map(|feedback| feedback.text("id")).transpose()?.flatten();
+    if feedback.is_some_and(|id| id.len() > 256) {
+        return refuse(40_058, "feedback.id exceed max length 256. invalid Request Parameter");
+    }
     // A line of a file is not known here.
-    shared_parts(card, &kind, &|_| false)?;
+    parts_of(card, &kind, &|_| false, true)?;
     match kind.as_str() {
         "button_interaction" => buttons(card),
         "vote_interaction" => vote(card),
@@ -151,10 +164,15 @@ fn link(part: &Reader<'_>, most: i64, wrong_type: i64) -> Result<(), Refused> {
 }
 
 fn shared_parts(card: &Reader<'_>, kind: &str, media: MediaCheck<'_>) -> Result<(), Refused> {
+    parts_of(card, kind, media, false)
+}
+
+/// The parts that cards have in common; a smart robot's may do nothing on a tap, and ask the robot by a link.
+fn parts_of(card: &Reader<'_>, kind: &str, media: MediaCheck<'_>, smart: bool) -> Result<(), Refused> {
     let notice = matches!(kind, "text_notice" | "news_notice");
     match card.object("card_action")? {
         Some(action) => {
-            if notice && !matches!(action.int("type")?, Some(1 | 2)) {
+            if notice && !smart && !matches!(action.int("type")?, Some(1 | 2)) {
                 return refuse(42_045, "card_action.type missing or illegal");
             }
             link(&action, 2, 42_045)?;
@@ -189,6 +207,12 @@ fn shared_parts(card: &Reader<'_>, kind: &str, media: MediaCheck<'_>) -> Result<
     }
     for jump in jumps {
         present(&jump, "title", 42_033)?;
+        if smart && jump.int("type")? == Some(3) {
+            if key(&jump, "question", 40_058, 200)?.is_empty() {
+                return refuse(40_058, "jump_list.question missing. invalid Request Parameter");
+            }
+            continue;
+        }
         link(&jump, 2, 40_058)?;
     }
     let lines = card.objects("vertical_content_list")?;

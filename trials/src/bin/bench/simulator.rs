@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use hyper::Method;
 use trials::http::Connection;
 use trials::load::{self, Requests};
-use trials::program::simulator;
+use trials::program::simulator_with_its_own_clock;
 
 use crate::floor::{CONNECTIONS, UpstreamProcess};
 use crate::hongyan::MEMBERS;
@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::report::Round;
 
 pub(crate) async fn run(options: &Options, folder: &Path, round: &mut Round) -> anyhow::Result<()> {
-    let (process, mut simulator) = simulator(&options.binary, folder).await?;
+    let (process, mut simulator) = simulator_with_its_own_clock(&options.binary, folder).await?;
     simulator.add_members("m", MEMBERS as usize).await?;
     let path = "/cgi-bin/gettoken?corpid=wwdemo0000000001&corpsecret=demo-secret";
     let answer = Connection::new(process.address, None).request(Method::GET, path, "").await?.json();
