@@ -62,7 +62,9 @@ impl Receiver {
     /// [`Refusal`]; [`Refusal::Malformed`] without an `echostr`.
     pub fn verify(&self, query: &Query) -> Result<String, Refusal> {
         let echo = query.echostr.as_deref().ok_or(Refusal::Malformed)?;
-        let plain = self.crypto.open(&query.msg_signature, &query.timestamp, &query.nonce, echo)?;
+        // Base64 has no blanks: one was a plus that something decoded on the way.
+        let echo = echo.replace(' ', "+");
+        let plain = self.crypto.open(&query.msg_signature, &query.timestamp, &query.nonce, &echo)?;
         String::from_utf8(plain).map_err(|_| Refusal::Frame)
     }
 

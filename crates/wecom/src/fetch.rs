@@ -116,7 +116,7 @@ async fn fetch_unbounded(uri: Uri, reach: Reach, limit: usize) -> Result<Fetched
 /// Checks what can be seen in the URL itself: scheme, user, and an address in place of a name.
 fn checked(url: &str, reach: Reach) -> Result<Uri, FetchError> {
     // The query may hold a signature: errors do not repeat it.
-    let shown = || url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    let shown = || url.rsplit('@').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default().to_owned();
     let parsed = Url::parse(url).map_err(|_| FetchError::Url(shown()))?;
     let loopback_allowed = reach == Reach::PublicAndLoopback;
     let scheme_fits = parsed.scheme() == "https" || (loopback_allowed && parsed.scheme() == "http");

@@ -82,7 +82,7 @@ pub const ROBOT_PER_MINUTE: u32 = 20;
 /// How long a per-minute limit blocks (path/90312).
 pub const MINUTE_BLOCK: Duration = Duration::from_secs(60);
 /// Bytes of an answer that are read, unless an endpoint says more. Ours, not WeCom's.
-pub const MAX_ANSWER: usize = 64 * 1024;
+pub const MAX_ANSWER: usize = 512 * 1024;
 /// Bytes of an answer that lists people or departments. Ours, not WeCom's.
 pub const MAX_LIST: usize = 32 * 1024 * 1024;
 /// How long before its end a token is replaced. Ours, not WeCom's.

@@ -53,3 +53,22 @@ pub(crate) mod on_the_wire {
         String::deserialize(deserializer).map(Secret::new)
     }
 }
+
+/// The same for one that may be absent.
+pub(crate) mod maybe_on_the_wire {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Secret;
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(crate) fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+        match secret {
+            Some(secret) => serializer.serialize_some(secret.expose()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+        Option::<String>::deserialize(deserializer).map(|secret| secret.map(Secret::new))
+    }
+}

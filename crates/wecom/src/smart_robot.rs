@@ -22,5 +22,5 @@ pub use long_connection::{
 };
 pub use media::{MediaError, download};
 pub use receiver::Receiver;
-pub use reply::{MediaReply, Reply, StreamImage, StreamReply, VideoReply};
+pub use reply::{MediaReply, Reply, RobotCard, StreamImage, StreamReply, VideoReply};
 pub use respond::respond;

@@ -64,7 +64,8 @@ fn cut(text: &str, limit: usize, span: Span) -> usize {
     let mut end = 0;
     while end < text.len() {
         let rest = &text[end..];
-        let whole = span(rest).filter(|length| *length <= limit);
+        // What does not fit into a part cannot stay whole: no need to look further.
+        let whole = span(&rest[..rest.floor_char_boundary(limit)]);
         let atom = whole.unwrap_or_else(|| rest.graphemes(true).next().map_or(rest.len(), str::len));
         if end + atom > limit {
             break;

@@ -31,7 +31,8 @@ pub use getuserid::{FoundUserId, GetUserIdByMobile};
 pub use list::{ListUsers, Users};
 pub use list_id::{DepartmentUser, ListUserIds, UserIdPage};
 pub use member::{
-    Attribute, AttributeMiniprogram, AttributeText, AttributeWeb, ExtAttr, ExternalProfile, Member, MemberChange,
+    Attribute, AttributeMiniprogram, AttributeText, AttributeWeb, ExtAttr, ExternalProfile, MailAliases, Member,
+    MemberChange,
 };
 pub use simplelist::{ListUsersInShort, UserInShort, UsersInShort};
 pub use update::UpdateUser;

@@ -74,7 +74,7 @@ pub enum Event {
         job_id: String,
     },
     /// A member, department or tag changed.
-    ContactChange(ContactChange),
+    ContactChange(Box<ContactChange>),
     /// An approval of the application's own flow moved on.
     OpenApprovalChange(Box<ApprovalInfo>),
     /// The application is about to be suspended, because nobody uses it.
@@ -261,6 +261,14 @@ pub struct UserChange {
     pub status: Option<u8>,
     /// Alias.
     pub alias: Option<String>,
+    /// Picture.
+    pub avatar: Option<String>,
+    /// Landline.
+    pub telephone: Option<String>,
+    /// Address.
+    pub address: Option<String>,
+    /// Fields of the company's own, name and text or link.
+    pub attributes: Vec<(String, String)>,
 }
 
 /// Members and departments of a tag that changed.
@@ -295,6 +303,8 @@ pub struct ApprovalInfo {
     pub applicant: String,
     /// The applicant's name.
     pub applicant_name: String,
+    /// The applicant's department.
+    pub applicant_party: String,
     /// The steps.
     pub nodes: Vec<ApprovalNode>,
     /// Who is told.
@@ -359,7 +369,7 @@ impl Event {
             "taskcard_click" => Self::TaskcardClick { key: key(), task_id: raw.text_of("TaskId").to_owned() },
             "batch_job_result" => Self::BatchJobResult(BatchJob::read(raw)),
             "upload_media_job_finish" => Self::UploadMediaJobFinish { job_id: raw.text_of("JobId").to_owned() },
-            "change_contact" => Self::ContactChange(ContactChange::read(raw)),
+            "change_contact" => Self::ContactChange(Box::new(ContactChange::read(raw))),
             "open_approval_change" => Self::OpenApprovalChange(Box::new(ApprovalInfo::read(raw))),
             "inactive_alert" | "low_active_alert" => Self::InactiveAlert {
                 effect_time: raw.number("EffectTime").unwrap_or_default(),
@@ -499,8 +509,21 @@ impl UserChange {
             gender: raw.number("Gender"),
             status: raw.number("Status"),
             alias: owned("Alias"),
+            avatar: owned("Avatar"),
+            telephone: owned("Telephone"),
+            address: owned("Address"),
+            attributes: attributes(raw),
         }
     }
+}
+
+fn attributes(raw: &Element) -> Vec<(String, String)> {
+    let items = raw.child("ExtAttr").map(Element::children).unwrap_or_default();
+    let value = |item: &Element| {
+        let text = item.child("Text").map(|text| text.text_of("Value"));
+        text.or_else(|| item.child("Web").map(|web| web.text_of("Url"))).unwrap_or_default().to_owned()
+    };
+    items.iter().map(|item| (item.text_of("Name").to_owned(), value(item))).collect()
 }
 
 impl TagChange {
@@ -529,6 +552,7 @@ impl ApprovalInfo {
             applied_at: number("ApplyTime"),
             applicant: text("ApplyUserId"),
             applicant_name: text("ApplyUserName"),
+            applicant_party: text("ApplyUserParty"),
             nodes: inside("ApprovalNodes").iter().map(ApprovalNode::read).collect(),
             notified: inside("NotifyNodes").iter().map(ApprovalItem::read).collect(),
             step: number("ApproverStep"),
@@ -618,21 +642,24 @@ mod tests {
 
     #[test]
     fn contact_changes_are_read_whole_and_trimmed() {
-        let Event::ContactChange(ContactChange::CreateUser(user)) = fixture("change_contact.create_user") else {
-            panic!()
+        let changed = |event| match event {
+            Event::ContactChange(change) => *change,
+            other => panic!("{other:?}"),
         };
+        let ContactChange::CreateUser(user) = changed(fixture("change_contact.create_user")) else { panic!() };
+        assert_eq!(user.attributes, [("爱好".to_owned(), "旅游".to_owned())]);
         assert_eq!((user.userid.as_str(), user.departments.as_deref()), ("zhangsan", Some([1, 2, 3].as_slice())));
         assert_eq!((user.leads, user.status), (Some(vec![true, false, false]), Some(1)));
         assert_eq!(user.direct_leaders, Some(vec!["lisi".into(), "wangwu".into()]));
         let trimmed = read(
             "<Event>change_contact</Event><ChangeType>update_user</ChangeType><UserID>a</UserID><NewUserID>b</NewUserID>",
         );
-        let Event::ContactChange(ContactChange::UpdateUser(user)) = trimmed else { panic!() };
+        let ContactChange::UpdateUser(user) = changed(trimmed) else { panic!() };
         assert_eq!((user.new_userid.as_deref(), user.departments, user.name), (Some("b"), None, None));
         let tag = read(
             "<Event>change_contact</Event><ChangeType>update_tag</ChangeType><TagId>1</TagId><AddUserItems>a,b</AddUserItems><DelPartyItems>2</DelPartyItems>",
         );
-        let Event::ContactChange(ContactChange::UpdateTag(tag)) = tag else { panic!() };
+        let ContactChange::UpdateTag(tag) = changed(tag) else { panic!() };
         assert_eq!((tag.added_users.len(), tag.removed_parties), (2, vec![2]));
     }
 

@@ -1,6 +1,8 @@
 //! What a callback says: one of the ordinary messages, an event, or something new.
 //! <https://developer.work.weixin.qq.com/document/path/90239>
 
+use sha1::{Digest as _, Sha1};
+
 use super::event::Event;
 use super::{Element, Refusal};
 use crate::{AgentId, MediaId};
@@ -118,17 +120,14 @@ impl Callback {
 
     /// Returns what is equal for repeats of this callback and different for any other.
     ///
-    /// Messages have a `MsgId`. For events WeCom names sender and second, which two quick clicks share: event, key, task,
-    /// change and job are part of it, too.
+    /// Messages have a `MsgId`. For events WeCom names sender and second, which two quick clicks share, and all events of
+    /// `sys`: the whole text is part of it, too.
     pub fn dedupe_key(&self) -> String {
         if let Some(msg_id) = self.msg_id {
             return format!("msg:{msg_id}");
         }
-        let raw = &self.raw;
-        let job = raw.child("BatchJob").map(|job| job.text_of("JobId")).unwrap_or_default();
-        let parts = ["Event", "EventKey", "TaskId", "ResponseCode", "ChangeType", "UserID", "Id", "TagId", "JobId"];
-        let parts = parts.map(|name| raw.text_of(name));
-        format!("event:{}:{}:{}:{job}", self.from_user, self.created_at, parts.join(":"))
+        // A repeat has the same text; two events that differ in anything are two.
+        format!("event:{}:{}:{}", self.from_user, self.created_at, hex::encode(Sha1::digest(self.raw.to_string())))
     }
 }
 

@@ -167,8 +167,10 @@ fn add(parent: Element, name: &str, value: &Value, disable: bool) -> Element {
         Value::Object(fields) => {
             let selects = disable && matches!(name, "checkbox" | "select_list" | "button_selection");
             let mut element = Element::new(&xml_name);
-            for (name, value) in fields {
-                element = add(element, name, value, disable);
+            for (inside, value) in fields {
+                // The page writes this one so.
+                let inside = if name == "quote_area" && inside == "appid" { "Appid" } else { inside };
+                element = add(element, inside, value, disable);
             }
             if selects {
                 element = element.with("Disable", "true");
@@ -186,6 +188,7 @@ fn xml_name(name: &str) -> String {
         "keyname" => "KeyName".to_owned(),
         "userid" => "UserId".to_owned(),
         "appid" => "AppId".to_owned(),
+        "Appid" => "Appid".to_owned(),
         "pagepath" => "PagePath".to_owned(),
         "checkbox" => "CheckBox".to_owned(),
         _ => name

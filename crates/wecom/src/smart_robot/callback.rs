@@ -1,10 +1,12 @@
 //! What a robot is told, as JSON: messages and events.
 //! <https://developer.work.weixin.qq.com/document/path/100719>, <https://developer.work.weixin.qq.com/document/path/101027>
 
+use std::fmt;
+
 use serde_json::Value;
 
 /// Something a robot is told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct RobotCallback {
     /// What makes it unique.
     pub msgid: String,
@@ -75,7 +77,7 @@ pub enum MixedItem {
 }
 
 /// An encrypted file, for five minutes ([`super::download`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RobotMedia {
     /// Where it is.
     pub url: String,
@@ -142,6 +144,24 @@ pub struct Feedback {
     pub content: String,
     /// 1 beside the point, 2 incomplete, 3 wrong, 4 wrongly analysed.
     pub reasons: Vec<i64>,
+}
+
+impl fmt::Debug for RobotCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The response URL is a credential, and the whole repeats it.
+        f.debug_struct("RobotCallback")
+            .field("msgid", &self.msgid)
+            .field("chatid", &self.chatid)
+            .field("userid", &self.userid)
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RobotMedia {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RobotMedia")
+    }
 }
 
 impl RobotCallback {

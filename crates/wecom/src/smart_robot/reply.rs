@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::{RobotCallback, RobotContent, RobotEvent};
 use crate::MediaId;
 use crate::api::message::TemplateCard;
 use crate::limits::{Checker, LimitViolation};
@@ -13,6 +14,8 @@ const DOC: &str = "https://developer.work.weixin.qq.com/document/path/101031";
 pub(crate) const CONTENT_BYTES: usize = 20_480;
 /// Pictures of a stream (path/101031).
 const IMAGES: usize = 10;
+/// Bytes of a picture in a stream (path/101031).
+const IMAGE_BYTES: usize = 10 * 1024 * 1024;
 /// Bytes of a feedback id (path/101031).
 const FEEDBACK_BYTES: usize = 256;
 
@@ -28,13 +31,13 @@ pub enum Reply {
     /// A text that grows.
     Stream(StreamReply),
     /// A card.
-    TemplateCard(Box<TemplateCard>),
+    TemplateCard(Box<RobotCard>),
     /// Both; the card once a message, at first or in any refresh.
-    StreamWithTemplateCard(StreamReply, Option<Box<TemplateCard>>),
+    StreamWithTemplateCard(StreamReply, Option<Box<RobotCard>>),
     /// Another card in place of the pressed one, for these members or for everybody.
     UpdateTemplateCard {
         /// The card; its `task_id` is the pressed card's.
-        card: Box<TemplateCard>,
+        card: Box<RobotCard>,
         /// For whom; nobody: everybody who has it.
         userids: Vec<String>,
     },
@@ -48,6 +51,42 @@ pub enum Reply {
     File(MediaReply),
     /// An uploaded video; over a long connection.
     Video(VideoReply),
+}
+
+/// A robot's card: a template card, and what only robots add to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RobotCard {
+    /// The card.
+    pub card: TemplateCard,
+    /// Lets members say what they think of it.
+    pub feedback_id: Option<String>,
+    /// Locks what can be selected; for an update.
+    pub disable: bool,
+}
+
+impl From<TemplateCard> for RobotCard {
+    fn from(card: TemplateCard) -> Self {
+        Self { card, feedback_id: None, disable: false }
+    }
+}
+
+impl RobotCard {
+    fn to_json(&self) -> Value {
+        let mut card = serde_json::to_value(&self.card).unwrap_or_default();
+        if let Some(id) = &self.feedback_id {
+            card["feedback"] = json!({ "id": id });
+        }
+        if self.disable {
+            for name in ["checkbox", "button_selection"] {
+                if let Some(part) = card.get_mut(name) {
+                    part["disable"] = true.into();
+                }
+            }
+            let lists = card.get_mut("select_list").and_then(Value::as_array_mut).into_iter().flatten();
+            lists.for_each(|select| select["disable"] = true.into());
+        }
+        card
+    }
 }
 
 /// One state of a text that grows: each replaces the one before.
@@ -91,6 +130,39 @@ pub struct VideoReply {
 }
 
 impl Reply {
+    /// Shows a card.
+    pub fn card(card: impl Into<RobotCard>) -> Self {
+        Self::TemplateCard(Box::new(card.into()))
+    }
+
+    /// Tells whether it may answer this, by URL or over a connection (path/101031, path/101463).
+    pub(crate) fn fits(&self, to: &RobotCallback, by_url: bool) -> bool {
+        match &to.content {
+            RobotContent::Event(RobotEvent::EnterChat) => matches!(self, Self::Text(_) | Self::TemplateCard(_)),
+            RobotContent::Event(RobotEvent::TemplateCard(press)) => {
+                let same = |card: &RobotCard| card.card.task_id.as_deref() == Some(&*press.task_id);
+                matches!(self, Self::UpdateTemplateCard { card, .. } if same(card))
+            }
+            RobotContent::Event(_) => false,
+            RobotContent::StreamRefresh { .. } => matches!(self, Self::Stream(_) | Self::StreamWithTemplateCard(..)),
+            _ if by_url => {
+                matches!(self, Self::Stream(_) | Self::TemplateCard(_) | Self::StreamWithTemplateCard(..))
+            }
+            _ => !matches!(self, Self::Text(_) | Self::UpdateTemplateCard { .. }),
+        }
+    }
+
+    /// Tells whether a robot may write it first, or answer a `response_url` with it.
+    pub(crate) fn stands_alone(&self, by_url: bool) -> bool {
+        match self {
+            Self::Markdown(_) | Self::TemplateCard(_) => true,
+            Self::Image(_) | Self::Voice(_) | Self::File(_) | Self::Video(_) => !by_url,
+            Self::Text(_) | Self::Stream(_) | Self::StreamWithTemplateCard(..) | Self::UpdateTemplateCard { .. } => {
+                false
+            }
+        }
+    }
+
     /// Says it all at once.
     pub fn finished(content: impl Into<String>) -> Self {
         let id = format!("{:032x}", rand::random::<u128>());
@@ -112,21 +184,20 @@ impl Reply {
     /// Writes it as WeCom reads it.
     pub fn to_json(&self) -> Value {
         let media = |kind: &str, media: &MediaReply| says(kind, json!({ "media_id": media.media_id }));
-        let card = |card: &TemplateCard| serde_json::to_value(card).unwrap_or_default();
         match self {
             Self::Text(content) => says("text", json!({ "content": content })),
             Self::Markdown(content) => says("markdown", json!({ "content": content })),
             Self::Stream(stream) => says("stream", stream.to_json()),
-            Self::TemplateCard(new) => says("template_card", card(new)),
+            Self::TemplateCard(new) => says("template_card", new.to_json()),
             Self::StreamWithTemplateCard(stream, new) => {
                 let mut whole = json!({ "msgtype": "stream_with_template_card", "stream": stream.to_json() });
                 if let Some(new) = new {
-                    whole["template_card"] = card(new);
+                    whole["template_card"] = new.to_json();
                 }
                 whole
             }
             Self::UpdateTemplateCard { card: new, userids } => {
-                let mut whole = json!({ "response_type": "update_template_card", "template_card": card(new) });
+                let mut whole = json!({ "response_type": "update_template_card", "template_card": new.to_json() });
                 if !userids.is_empty() {
                     whole["userids"] = userids.clone().into();
                 }
@@ -157,6 +228,9 @@ impl StreamReply {
         c.count("stream.msg_item", self.images.len(), 0..=IMAGES);
         if !self.images.is_empty() && !self.finish {
             c.add("unsupported", "stream.msg_item", "is taken with the last state only");
+        }
+        if self.images.iter().any(|image| image.content.len() > IMAGE_BYTES) {
+            c.add("too_long", "stream.msg_item", format!("holds a picture of more than {IMAGE_BYTES} bytes"));
         }
         if let Some(id) = &self.feedback_id {
             c.bytes("stream.feedback.id", id, FEEDBACK_BYTES);
@@ -209,7 +283,7 @@ mod tests {
     fn the_other_answers_have_their_shapes() {
         let file = Reply::File(MediaReply { media_id: "m".into() }).to_json();
         assert_eq!(file, json!({"msgtype": "file", "file": {"media_id": "m"}}));
-        let card = Box::new(TemplateCard::new(crate::api::message::CardKind::TextNotice, "t"));
+        let card = Box::new(TemplateCard::new(crate::api::message::CardKind::TextNotice, "t").into());
         let update = Reply::UpdateTemplateCard { card, userids: vec!["U1".into()] }.to_json();
         assert_eq!((&update["response_type"], &update["userids"]), (&json!("update_template_card"), &json!(["U1"])));
     }

@@ -20,6 +20,14 @@ const PATH: &str = "/cgi-bin/aibot/response";
 /// [`Error`]; [`ErrorKind::Request`] without a call, if the URL leads elsewhere.
 pub async fn respond(transport: &Transport, response_url: &str, reply: &Reply) -> Result<(), Error> {
     let elsewhere = || Error::new(ErrorKind::Request, PATH).with_source("the response_url leads elsewhere");
+    // The URL is good once: what WeCom would refuse is not tried.
+    if !reply.stands_alone(true) {
+        return Err(Error::new(ErrorKind::Request, PATH).with_source("only markdown and cards answer a response_url"));
+    }
+    if let Some(broken) = reply.check().first() {
+        let broken = format!("{} {}", broken.field, broken.message);
+        return Err(Error::new(ErrorKind::Request, PATH).with_source(broken));
+    }
     let url = Url::parse(response_url).map_err(|_| elsewhere())?;
     let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     if !plain || url.origin() != transport.origin().origin() || url.path() != PATH {

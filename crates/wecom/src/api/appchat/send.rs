@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::api::Done;
 use crate::api::message::{File, Image, Markdown, MpNews, News, TextCard, Video, Voice};
-use crate::limits::{Checker, LimitViolation, TEXT_BYTES};
+use crate::limits::{Checker, DESCRIPTION_BYTES, LimitViolation, TEXT_BYTES, TITLE_BYTES};
 
 /// The page of this call.
 const DOC: &str = "https://developer.work.weixin.qq.com/document/path/90248";
@@ -98,7 +98,12 @@ impl SendChatMessage {
             }
             ChatContent::Video(video) => video.check(&mut c),
             ChatContent::File(file) => c.present("file.media_id", file.media_id.as_str()),
-            ChatContent::TextCard(card) => card.check(&mut c),
+            ChatContent::TextCard(card) => {
+                card.check(&mut c);
+                // In bytes here, in characters for members.
+                c.bytes("textcard.title", &card.title, TITLE_BYTES);
+                c.bytes("textcard.description", &card.description, DESCRIPTION_BYTES);
+            }
             ChatContent::News(news) => news.check(&mut c, false),
             ChatContent::MpNews(news) => news.check(&mut c),
             ChatContent::Markdown(markdown) => markdown.check(&mut c),

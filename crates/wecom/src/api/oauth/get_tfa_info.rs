@@ -3,22 +3,25 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Secret;
+
 /// Asks who is to be verified again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GetTfaInfo {
     /// From the redirect.
-    pub code: String,
+    #[serde(with = "crate::secret::on_the_wire")]
+    pub code: Secret,
 }
 
 /// The answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TfaInfo {
     /// The member.
     #[serde(default)]
     pub userid: String,
     /// For [`super::ConfirmTfa`], for 5 minutes, once.
-    #[serde(default)]
-    pub tfa_code: String,
+    #[serde(with = "crate::secret::on_the_wire")]
+    pub tfa_code: Secret,
 }
 
 endpoint!(GetTfaInfo: Post "/cgi-bin/auth/get_tfa_info" => TfaInfo, "https://developer.work.weixin.qq.com/document/path/99499");

@@ -3,11 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Secret;
+
 /// Asks for what a member let be seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GetUserDetail {
     /// From [`super::GetUserInfo`].
-    pub user_ticket: String,
+    #[serde(with = "crate::secret::on_the_wire")]
+    pub user_ticket: Secret,
 }
 
 /// What a member let be seen; the rest is absent.

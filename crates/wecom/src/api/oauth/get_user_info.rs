@@ -3,11 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Secret;
+
 /// Asks who came back with a code. A code is good for 5 minutes, once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GetUserInfo {
     /// From the redirect.
-    pub code: String,
+    #[serde(with = "crate::secret::on_the_wire")]
+    pub code: Secret,
 }
 
 /// Who it is: a member, or somebody else.
@@ -17,8 +20,8 @@ pub struct UserInfo {
     #[serde(default, alias = "UserId", skip_serializing_if = "Option::is_none")]
     pub userid: Option<String>,
     /// For [`super::GetUserDetail`], for 30 minutes, where the member was asked for private data.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_ticket: Option<String>,
+    #[serde(default, with = "crate::secret::maybe_on_the_wire", skip_serializing_if = "Option::is_none")]
+    pub user_ticket: Option<Secret>,
     /// Somebody who is no member.
     #[serde(default, alias = "OpenId", skip_serializing_if = "Option::is_none")]
     pub openid: Option<String>,

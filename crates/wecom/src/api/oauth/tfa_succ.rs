@@ -3,15 +3,17 @@
 
 use serde::Serialize;
 
+use crate::Secret;
 use crate::api::Done;
 
 /// Lets a member in who was verified again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfirmTfa {
     /// Who.
     pub userid: String,
     /// From [`super::GetTfaInfo`].
-    pub tfa_code: String,
+    #[serde(with = "crate::secret::on_the_wire")]
+    pub tfa_code: Secret,
 }
 
 endpoint!(ConfirmTfa: Post "/cgi-bin/user/tfa_succ" => Done, "https://developer.work.weixin.qq.com/document/path/99499");

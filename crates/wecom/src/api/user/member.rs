@@ -145,14 +145,14 @@ pub struct AttributeMiniprogram {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExternalProfile {
     /// The company's name.
-    #[serde(default)]
-    pub external_corp_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_corp_name: Option<String>,
     /// The member's channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wechat_channels: Option<Value>,
-    /// Fields.
-    #[serde(default)]
-    pub external_attr: Vec<Attribute>,
+    /// Fields; in a change they replace all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_attr: Option<Vec<Attribute>>,
 }
 
 /// What is told of a new or changed member; what is absent stays.
@@ -217,6 +217,20 @@ pub struct MemberChange {
     /// What customers see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_profile: Option<ExternalProfile>,
+    /// Name in the member's channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nickname: Option<String>,
+    /// Further mailboxes of the company, at most 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub biz_mail_alias: Option<MailAliases>,
+}
+
+/// Further mailboxes of the company.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailAliases {
+    /// The mailboxes.
+    #[serde(default)]
+    pub item: Vec<String>,
 }
 
 impl MemberChange {

@@ -26,6 +26,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const REFUSALS: u32 = 5;
 /// Pings in a row that may stay unanswered.
 const UNANSWERED_PINGS: u32 = 2;
+/// Events that are held while nobody takes them, beside those in the channel.
+const UNTAKEN: usize = 10_000;
 /// The largest message: a chunk of an upload in base64, and room.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
@@ -146,7 +148,9 @@ impl Connection {
 
 /// Reads a `wss` URL as where to connect to.
 fn origin_of(text: &str) -> Result<Uri, LongConnectionError> {
-    let invalid = || LongConnectionError::Url(text.split(['?', '#']).next().unwrap_or_default().to_owned());
+    // A URL may hold a password: only what is behind it is repeated.
+    let shown = || text.rsplit('@').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
+    let invalid = || LongConnectionError::Url(shown().to_owned());
     let url = Url::parse(text).map_err(|_| invalid())?;
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -226,15 +230,21 @@ async fn serve(
     let mut pings = interval_at(Instant::now() + settings.ping_every, settings.ping_every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut unanswered = 0;
+    let mut untaken: VecDeque<ConnectionEvent> = VecDeque::new();
     // What waited for this connection.
-    for message in queues.ready(settings.ack_timeout) {
-        if let Err(error) = socket.send(message).await {
-            return End::Broken(error.to_string());
-        }
-    }
+    let mut send = queues.ready(settings.ack_timeout);
     loop {
+        for message in send {
+            // A peer that reads nothing must not hold up everything else.
+            match timeout(settings.ack_timeout, socket.send(message)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return End::Broken(error.to_string()),
+                Err(_) => return End::Broken("WeCom takes nothing any more".to_owned()),
+            }
+        }
+        send = Vec::new();
         let overdue = queues.next_deadline();
-        let send = tokio::select! {
+        send = tokio::select! {
             message = socket.next() => match message {
                 None => return End::Broken("WeCom closed the connection".to_owned()),
                 Some(Err(error)) => return End::Broken(error.to_string()),
@@ -243,16 +253,29 @@ async fn serve(
                     // Whatever comes shows that it lives.
                     unanswered = 0;
                     let Some(frame) = read(&message) else { continue };
-                    if frame.cmd.is_some() {
-                        match told(frame, events).await {
-                            Some(end) => return end,
-                            None => continue,
+                    if frame.cmd.is_none() {
+                        queues.acknowledge(frame);
+                        queues.ready(settings.ack_timeout)
+                    } else {
+                        match told(frame) {
+                            Some(ConnectionEvent::Replaced) => return End::Replaced,
+                            Some(_) if untaken.len() >= UNTAKEN => {
+                                return End::Broken("nobody takes what the robot is told".to_owned());
+                            }
+                            Some(event) => untaken.push_back(event),
+                            None => {}
                         }
+                        continue;
                     }
-                    queues.acknowledge(frame);
-                    queues.ready(settings.ack_timeout)
                 }
             },
+            // Never waited for: whoever takes events may itself wait for an acknowledgement.
+            room = events.reserve(), if !untaken.is_empty() && !events.is_closed() => {
+                if let (Ok(room), Some(event)) = (room, untaken.pop_front()) {
+                    room.send(event);
+                }
+                continue;
+            }
             command = waiting.recv() => match command {
                 None => return End::Unneeded,
                 Some(command) => {
@@ -272,28 +295,20 @@ async fn serve(
                 queues.ready(settings.ack_timeout)
             }
         };
-        for message in send {
-            if let Err(error) = socket.send(message).await {
-                return End::Broken(error.to_string());
-            }
-        }
     }
 }
 
-/// Hands a callback on; some end the connection.
-async fn told(frame: Frame, events: &mpsc::Sender<ConnectionEvent>) -> Option<End> {
+/// Reads a callback as an event; `None` for what this version does not know.
+fn told(frame: Frame) -> Option<ConnectionEvent> {
     let cmd = frame.cmd.unwrap_or_default();
     if !matches!(cmd.as_str(), "aibot_msg_callback" | "aibot_event_callback") {
         return None;
     }
     let callback = RobotCallback::read(frame.body);
     if callback.content == RobotContent::Event(RobotEvent::Disconnected) {
-        return Some(End::Replaced);
+        return Some(ConnectionEvent::Replaced);
     }
-    let told = Told { callback, req_id: frame.headers.req_id };
-    // Nobody may listen, while somebody still writes.
-    let _nobody = events.send(ConnectionEvent::Told(Box::new(told))).await;
-    None
+    Some(ConnectionEvent::Told(Box::new(Told { callback, req_id: frame.headers.req_id })))
 }
 
 /// What waits and what is under way, conversation by conversation: one command of each at a time.

@@ -80,13 +80,16 @@ impl Sender {
     /// Answers what the robot was told: a message within 24 hours, entering a chat or a press within 5 seconds.
     ///
     /// # Errors
-    /// [`LongConnectionError`]; errcode 846605 where the connection was made anew meanwhile.
+    /// [`LongConnectionError`]; [`LongConnectionError::Invalid`] for what WeCom takes elsewhere only; errcode 846605 where the connection was made anew meanwhile.
     pub async fn reply(&self, told: &Told, reply: &Reply) -> Result<(), LongConnectionError> {
         let cmd = match &told.callback.content {
             RobotContent::Event(RobotEvent::EnterChat) => "aibot_respond_welcome_msg",
             RobotContent::Event(RobotEvent::TemplateCard(_)) => "aibot_respond_update_msg",
             _ => "aibot_respond_msg",
         };
+        if !reply.fits(&told.callback, false) {
+            return Err(LongConnectionError::Invalid("this does not answer what the robot was told".to_owned()));
+        }
         check(reply)?;
         let conversation = told.callback.conversation().to_owned();
         self.command(conversation, cmd, told.req_id.clone(), reply.to_json()).await.map(drop)
@@ -102,6 +105,9 @@ impl Sender {
     /// # Errors
     /// [`LongConnectionError`].
     pub async fn push(&self, to: &Conversation, message: &Reply) -> Result<(), LongConnectionError> {
+        if !message.stands_alone(false) {
+            return Err(LongConnectionError::Invalid("markdown, cards and files are written first".to_owned()));
+        }
         check(message)?;
         let (id, chat_type) = match to {
             Conversation::Member(userid) => (userid, 1),
@@ -141,7 +147,7 @@ impl Sender {
             }),
         );
         let begun = begun.await?;
-        let upload_id = begun.get("upload_id").cloned().unwrap_or_default();
+        let upload_id = answered(&begun, "upload_id")?;
         for (index, chunk) in chunks.into_iter().enumerate() {
             let data = base64::engine::general_purpose::STANDARD.encode(chunk);
             // Counted from 0, as Tencent's own client does; the page's sample begins with 1.
@@ -149,7 +155,7 @@ impl Sender {
             ask("aibot_upload_media_chunk", body).await?;
         }
         let finished = ask("aibot_upload_media_finish", json!({ "upload_id": upload_id })).await?;
-        Ok(MediaId::new(finished.get("media_id").and_then(Value::as_str).unwrap_or_default()))
+        answered(&finished, "media_id").map(MediaId::new)
     }
 
     async fn command(
@@ -164,6 +170,12 @@ impl Sender {
         self.commands.send(command).await.map_err(|_| LongConnectionError::Ended)?;
         answer.await.unwrap_or(Err(LongConnectionError::Ended))
     }
+}
+
+/// What an acknowledgement must hold.
+fn answered<'a>(body: &'a Value, name: &str) -> Result<&'a str, LongConnectionError> {
+    let missing = || LongConnectionError::Invalid(format!("WeCom acknowledged an upload without {name}"));
+    body.get(name).and_then(Value::as_str).filter(|id| !id.is_empty()).ok_or_else(missing)
 }
 
 fn check(reply: &Reply) -> Result<(), LongConnectionError> {

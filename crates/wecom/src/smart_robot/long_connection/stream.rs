@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::{Conversation, LongConnectionError, Sender, Told};
+use crate::smart_robot::reply::CONTENT_BYTES;
 use crate::smart_robot::{ChatType, Reply, StreamReply};
 
 /// What stands below a text that goes on elsewhere.
@@ -64,18 +65,21 @@ impl Stream {
         state.send(false).await
     }
 
-    /// Shows the text for good: in the stream, or as a message of its own if the stream was cut off.
+    /// Shows the text for good: in the stream, or as a message of its own if the stream was cut off. If that fails, the
+    /// stream is still finished at its limit.
     ///
     /// # Errors
     /// [`LongConnectionError`].
     pub async fn finish(mut self, content: impl Into<String>) -> Result<(), LongConnectionError> {
         let mut state = self.state.lock().await;
         state.content = content.into();
-        let was = std::mem::replace(&mut state.phase, Phase::Finished);
-        let result = if was == Phase::CutOff { state.push().await } else { state.send(true).await };
-        drop(state);
-        if let Some(guard) = self.guard.take() {
-            guard.abort();
+        let result = if state.phase == Phase::CutOff { state.push().await } else { state.send(true).await };
+        if result.is_ok() {
+            state.phase = Phase::Finished;
+            drop(state);
+            if let Some(guard) = self.guard.take() {
+                guard.abort();
+            }
         }
         result
     }
@@ -107,7 +111,8 @@ async fn cut_off(state: Arc<Mutex<State>>, limit: Duration) {
     }
     state.phase = Phase::CutOff;
     let shown = std::mem::take(&mut state.content);
-    state.content = format!("{shown}{CONTINUED}");
+    let room = shown.floor_char_boundary(CONTENT_BYTES - CONTINUED.len());
+    state.content = format!("{}{CONTINUED}", &shown[..room]);
     if let Err(error) = state.send(true).await {
         tracing::warn!(%error, "Could not finish a stream at its limit");
     }

@@ -172,7 +172,7 @@ pub struct HorizontalContent {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jump {
-    /// 0 none, 1 URL, 2 mini-program.
+    /// 0 none, 1 URL, 2 mini-program; a smart robot's also 3, ask the robot.
     #[serde(default, rename = "type", skip_serializing_if = "is_default")]
     pub kind: u8,
     /// About 18 characters.
@@ -187,6 +187,9 @@ pub struct Jump {
     /// For type 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pagepath: Option<String>,
+    /// For type 3: what the robot is asked; at most 200 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
 }
 
 /// Where a tap on the card leads.
