@@ -24,6 +24,8 @@ use crate::xml;
 const VERIFY: Duration = Duration::from_secs(1);
 /// How long an answer may take (path/90930).
 const ANSWER: Duration = Duration::from_secs(5);
+/// Bytes of a passive text (path/90241).
+const TEXT: usize = 2048;
 /// The largest answer that is read.
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Attempts that are kept.
@@ -96,6 +98,17 @@ impl Callbacks {
         Some(Push { endpoint, corp, agentid, event, message, retries, spacing: Duration::from_millis(spacing) })
     }
 
+    /// Calls a URL that a request named, without waiting for the answer.
+    pub(crate) fn push_to(&self, state: &State, corp: &str, endpoint: Endpoint, event: Event, now: Millis) {
+        let (retries, spacing) = (state.rules.callback_retries, state.rules.callback_retry_ms);
+        let message = event.to_xml(corp, None, now / 1000);
+        let (corp, spacing) = (corp.to_owned(), Duration::from_millis(spacing));
+        let push = Push { endpoint, corp, agentid: None, event, message, retries, spacing };
+        if let Some(world) = self.world.upgrade() {
+            tokio::spawn(async move { world.callbacks.deliver(push).await });
+        }
+    }
+
     /// Calls back without waiting for the answer.
     pub(crate) fn push(&self, state: &State, corp_id: &str, agentid: Option<i64>, event: Event, now: Millis) {
         let push = Self::ready(state, corp_id, agentid, event, now);
@@ -114,8 +127,9 @@ impl Callbacks {
             let Some(world) = self.world.upgrade() else { break };
             let result = self.attempt(&world, &push, attempt).await;
             let done = result.status == Some(200);
+            let mut result = result;
             if let Some(reply) = &result.reply {
-                show(&world, &push, reply);
+                result.error = show(&world, &push, reply).err().map(str::to_owned);
             }
             let mut attempts = self.attempts.lock();
             if attempts.len() >= KEPT {
@@ -206,15 +220,20 @@ fn opened(endpoint: &Endpoint, receive_id: &str, answer: &str) -> Result<String,
 }
 
 /// Shows a passive reply to whom it is for: a message, or a change of the card that was pressed.
-fn show(world: &World, push: &Push, reply: &str) {
-    let Some(fields) = xml::read(reply) else { return };
+fn show(world: &World, push: &Push, reply: &str) -> Result<(), &'static str> {
+    let fields = xml::read(reply).ok_or("the decrypted reply is not XML")?;
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let userid = push.event.from().to_owned();
     let agentid = push.agentid.unwrap_or_default();
     let at = |pointer: &str| fields.pointer(pointer).cloned().unwrap_or_default();
     let kind = text("MsgType");
+    if !push.event.takes(kind) {
+        return Err("this kind of reply is not shown for what was called back");
+    }
+    let content = text("Content");
     let body = match kind {
-        "text" => json!({ "content": text("Content") }),
+        // Longer is cut (path/90241).
+        "text" => json!({ "content": &content[..content.floor_char_boundary(TEXT)] }),
         "image" => json!({ "media_id": at("/Image/MediaId") }),
         "voice" => json!({ "media_id": at("/Voice/MediaId") }),
         "video" => {
@@ -222,10 +241,9 @@ fn show(world: &World, push: &Push, reply: &str) {
         }
         "news" => json!({ "articles": articles(&at("/Articles/item")) }),
         "update_button" | "update_template_card" | "update_taskcard" => {
-            update_card(world, push, &fields, &userid);
-            return;
+            return update_card(world, push, &fields, &userid);
         }
-        _ => return,
+        _ => return Err("the reply's MsgType is unknown"),
     };
     let target = Target::App { agentid, users: vec![userid], dropped: Vec::new() };
     let mut whole = json!({ "msgtype": kind });
@@ -233,6 +251,7 @@ fn show(world: &World, push: &Push, reply: &str) {
     let sent = Sent::new(world.clock.now(), target, kind, whole);
     let number = world.state.lock().keep(sent);
     world.announce(number);
+    Ok(())
 }
 
 fn articles(items: &Value) -> Vec<Value> {
@@ -246,16 +265,19 @@ fn articles(items: &Value) -> Vec<Value> {
 }
 
 /// The presser's copy of the card changes, nobody else's.
-fn update_card(world: &World, push: &Push, fields: &Value, userid: &str) {
+fn update_card(world: &World, push: &Push, fields: &Value, userid: &str) -> Result<(), &'static str> {
     let task_id = xml::read(&push.message).and_then(|message| message["TaskId"].as_str().map(str::to_owned));
-    let Some(task_id) = task_id else { return };
+    let task_id = task_id.ok_or("no card was pressed")?;
     let mut state = world.state.lock();
+    // Unique for an application, not among them.
+    let own = |sent: &Sent| matches!(sent.target, Target::App { agentid, .. } if Some(agentid) == push.agentid);
     let holds = |sent: &&mut Sent| {
-        ["/template_card/task_id", "/taskcard/task_id"]
-            .iter()
-            .any(|at| sent.body.pointer(at).and_then(Value::as_str) == Some(&task_id))
+        own(sent)
+            && ["/template_card/task_id", "/taskcard/task_id"]
+                .iter()
+                .any(|at| sent.body.pointer(at).and_then(Value::as_str) == Some(&task_id))
     };
-    let Some(sent) = state.sent.iter_mut().find(holds) else { return };
+    let sent = state.sent.iter_mut().find(holds).ok_or("the pressed card is gone")?;
     let update = match fields.pointer("/Button/ReplaceName").or_else(|| fields.pointer("/TaskCard/ReplaceName")) {
         Some(name) => json!({ "button": { "replace_name": name } }),
         None => json!({ "passive_template_card": fields["TemplateCard"] }),
@@ -264,6 +286,7 @@ fn update_card(world: &World, push: &Push, fields: &Value, userid: &str) {
     let number = sent.number;
     drop(state);
     world.announce(number);
+    Ok(())
 }
 
 /// One HTTP exchange on a connection of its own. Plain http only: what is called back stands on the same machine.

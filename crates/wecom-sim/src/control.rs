@@ -212,6 +212,10 @@ impl Control {
         let Some(corp) = self.corp_of(Some(agentid)) else { return Vec::new() };
         let push = {
             let mut state = self.world.state.lock();
+            // Who does not exist says nothing.
+            if state.corps.get(&corp).is_none_or(|corp| corp.member(userid).is_none()) {
+                return Vec::new();
+            }
             // As long as real ones: more than a float can hold.
             state.last_written += 1;
             let msg_id = 7_300_000_000_000_000_000 + state.last_written;
@@ -273,6 +277,15 @@ impl Control {
         let corp = self.corp_of(None).unwrap_or_default();
         let now = self.world.clock.now();
         oauth::hand_out(&mut self.world.state.lock(), &corp, userid, private, now)
+    }
+
+    /// Says whether an application is told of changes of the address book.
+    pub fn tell_of_contacts(&self, agentid: i64, told: bool) {
+        for corp in self.world.state.lock().corps.values() {
+            if let Some(app) = corp.apps.get(&agentid) {
+                app.lock().contact_events = told;
+            }
+        }
     }
 
     /// Says which addresses an application trusts (60020); `None`: all.

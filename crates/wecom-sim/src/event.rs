@@ -88,6 +88,12 @@ impl Event {
     /// A press of a card's button, or of an entry of its menu.
     pub(crate) fn card(press: &Press, card: &Value, code: &str) -> Self {
         let text = |name: &str| card.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if card.get("btn").is_some() {
+            // The older card's event writes AgentId so, and is closed with a blank.
+            let task = format!("<TaskId><![CDATA[{}]]></TaskId >", text("task_id"));
+            let inside = named("taskcard_click", &(cdata("EventKey", &press.key) + &task));
+            return Self { from: press.userid.clone(), inside, with_agent: true };
+        }
         let mut rest = cdata("EventKey", &press.key)
             + &cdata("TaskId", &text("task_id"))
             + &cdata("CardType", &text("card_type"))
@@ -126,6 +132,24 @@ impl Event {
         Self { from: "sys".to_owned(), inside, with_agent: false }
     }
 
+    /// Tells whether a passive reply of that kind is shown: to messages, to eight events, and updates to presses
+    /// (path/90241).
+    pub(crate) fn takes(&self, kind: &str) -> bool {
+        const MESSAGES: [&str; 8] = [
+            "subscribe",
+            "enter_agent",
+            "LOCATION",
+            "click",
+            "view",
+            "view_miniprogram",
+            "scancode_waitmsg",
+            "template_card_menu_event",
+        ];
+        let event = self.inside.split("<Event><![CDATA[").nth(1).and_then(|rest| rest.split(']').next());
+        let pressed = matches!(event, Some("template_card_event" | "template_card_menu_event" | "taskcard_click"));
+        if kind.starts_with("update_") { pressed } else { event.is_none_or(|event| MESSAGES.contains(&event)) }
+    }
+
     pub(crate) fn from(&self) -> &str {
         &self.from
     }
@@ -162,6 +186,9 @@ impl Press {
     pub(crate) fn fits(&self, card: &Value) -> bool {
         let keyed = |value: &Value| value.get("key").and_then(Value::as_str) == Some(&self.key);
         let listed = |at: &str| card.pointer(at).and_then(Value::as_array).is_some_and(|list| list.iter().any(keyed));
-        listed("/button_list") || listed("/action_menu/action_list") || card.get("submit_button").is_some_and(keyed)
+        listed("/btn")
+            || listed("/button_list")
+            || listed("/action_menu/action_list")
+            || card.get("submit_button").is_some_and(keyed)
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod oauth;
 pub(crate) mod reader;
 mod robot;
 mod session;
+mod table;
 mod tag;
 mod token;
 mod user;

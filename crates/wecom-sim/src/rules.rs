@@ -48,6 +48,8 @@ pub struct Rules {
     pub gettoken_checks_address: bool,
     /// Personal fields of members are kept from applications, as from those made after 2022-06-20.
     pub hide_personal_fields: bool,
+    /// A member may be given a department that is not there, and waits for it; otherwise it is refused (60123).
+    pub unknown_departments_wait: bool,
     /// Contact sync calls from an address that it did not use lately: most reads are refused (48009).
     pub contact_sync_from_new_address: bool,
     /// Hours that a code from a card's event is good: 24 on the event's page, 72 on the update's.
@@ -78,6 +80,7 @@ impl Rules {
             wrong_secrets_block_after: 30,
             gettoken_checks_address: false,
             hide_personal_fields: false,
+            unknown_departments_wait: true,
             contact_sync_from_new_address: false,
             event_code_hours: 24,
             stream_with_card_on_connection: true,

@@ -109,6 +109,8 @@ struct Application {
     visible_departments: Option<Vec<u64>>,
     callback: Option<Callback>,
     trusted_addresses: Option<Vec<String>>,
+    /// Whether it is told of changes of the address book.
+    contact_events: bool,
     settings: Map<String, Value>,
     menu: Option<Value>,
 }
@@ -167,6 +169,16 @@ impl Scenario {
             for department in &company.departments {
                 if let Some(parent) = department.party.parent.filter(|parent| !known(parent)) {
                     return Err(named(&format!("department {} has no parent {parent}", department.id)));
+                }
+            }
+            let parent = |id: u64| company.departments.iter().find(|d| d.id == id).and_then(|d| d.party.parent);
+            for department in &company.departments {
+                let mut above = department.party.parent;
+                for _ in 0..=company.departments.len() {
+                    above = above.and_then(parent);
+                }
+                if above.is_some() {
+                    return Err(named(&format!("department {} is below itself", department.id)));
                 }
             }
             for member in &company.members {
@@ -299,6 +311,7 @@ impl Application {
         let mut app = App::new(&self.name, &self.secret, &visible, callback);
         app.disabled = self.disabled;
         app.trusted_addresses.clone_from(&self.trusted_addresses);
+        app.contact_events = self.contact_events;
         app.settings.clone_from(&self.settings);
         app.menu.clone_from(&self.menu);
         app
@@ -313,6 +326,7 @@ impl Application {
             visible_departments: Some(app.visible_parties.clone()),
             callback: app.callback.as_ref().map(Callback::of),
             trusted_addresses: app.trusted_addresses.clone(),
+            contact_events: app.contact_events,
             settings: app.settings.clone(),
             menu: app.menu.clone(),
         }

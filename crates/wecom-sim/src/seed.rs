@@ -27,6 +27,7 @@ pub(crate) fn demo_company(state: &mut State) {
             mobile: mobile.to_owned(),
             email: format!("{userid}@example.com"),
             parties: vec![party],
+            profile: serde_json::Map::from_iter([("biz_mail".to_owned(), format!("{userid}@corp.example").into())]),
             ..Member::new(userid)
         };
         corp.members.insert(userid.to_owned(), member);

@@ -4,12 +4,17 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::{Map, Value};
 
+/// Levels that are read.
+const DEPTH: usize = 32;
+
 /// Reads what is inside the outermost element.
 pub(crate) fn read(document: &str) -> Option<Value> {
     let mut reader = Reader::from_str(document);
     let mut open: Vec<(String, Map<String, Value>, String)> = Vec::new();
     loop {
         match reader.read_event().ok()? {
+            // Deeper than anybody writes.
+            Event::Start(_) if open.len() >= DEPTH => return None,
             Event::Start(start) => {
                 open.push((start.local_name().as_ref().to_owned(), Map::new(), String::new()));
             }
@@ -24,8 +29,11 @@ pub(crate) fn read(document: &str) -> Option<Value> {
                 }
             }
             Event::GeneralRef(name) => {
-                let text = quick_xml::escape::resolve_predefined_entity(&name)?;
-                open.last_mut()?.2.push_str(text);
+                let text = match name.resolve_char_ref().ok()? {
+                    Some(letter) => letter.to_string(),
+                    None => quick_xml::escape::resolve_predefined_entity(&name)?.to_owned(),
+                };
+                open.last_mut()?.2.push_str(&text);
             }
             Event::End(_) => {
                 let (name, children, text) = open.pop()?;
@@ -60,7 +68,7 @@ mod tests {
 
     #[test]
     fn repeated_elements_become_a_list() {
-        let read = read("<xml><A><![CDATA[1]]></A>\n<B><C>x &amp; y</C></B><D>1</D><D>2</D></xml>").unwrap();
+        let read = read("<xml><A><![CDATA[1]]></A>\n<B><C>x &amp; &#121;</C></B><D>1</D><D>2</D></xml>").unwrap();
         assert_eq!(read, serde_json::json!({ "A": "1", "B": { "C": "x & y" }, "D": ["1", "2"] }));
     }
 }

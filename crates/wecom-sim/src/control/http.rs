@@ -238,6 +238,8 @@ struct AppState {
     disabled: Option<bool>,
     /// Addresses that may call; an empty list: none; `["*"]`: all.
     trusted_addresses: Option<Vec<String>>,
+    /// Whether it is told of changes of the address book.
+    contact_events: Option<bool>,
 }
 
 async fn set_app(
@@ -247,6 +249,9 @@ async fn set_app(
 ) -> StatusCode {
     if let Some(disabled) = app.disabled {
         control.disable_app(agentid, disabled);
+    }
+    if let Some(told) = app.contact_events {
+        control.tell_of_contacts(agentid, told);
     }
     if let Some(addresses) = app.trusted_addresses {
         let all = addresses.iter().any(|address| address == "*");

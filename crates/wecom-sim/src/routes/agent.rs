@@ -6,11 +6,11 @@ use super::reader::Reader;
 use super::session::Session;
 use super::{Answer, Call, nothing};
 use crate::rules::{Refused, refuse};
-use crate::world::World;
+use crate::world::{MediaOwner, World};
 
 /// Fields that `agent/set` changes and `agent/get` shows (path/90228).
-const SETTINGS: [&str; 6] =
-    ["name", "description", "redirect_domain", "report_location_flag", "isreportenter", "home_url"];
+const TEXTS: [&str; 4] = ["name", "description", "redirect_domain", "home_url"];
+const FLAGS: [&str; 2] = ["report_location_flag", "isreportenter"];
 /// How an application may show on the workbench (path/92535).
 const WORKBENCH: [&str; 5] = ["normal", "keydata", "image", "list", "webview"];
 
@@ -51,15 +51,27 @@ pub(super) fn set(world: &World, call: &Call) -> Result<Answer, Refused> {
     let request = session.request()?;
     let (_, app) = session.own_app(request.int("agentid")?)?;
     if request.text("name")?.is_some_and(|name| !(1..=32).contains(&name.chars().count())) {
-        return refuse(40_058, "name has a wrong length. invalid Request Parameter");
+        return refuse(45_022, "name size out of limit");
     }
     if request.text("description")?.is_some_and(|text| !(4..=120).contains(&text.chars().count())) {
-        return refuse(40_058, "description has a wrong length. invalid Request Parameter");
+        return refuse(45_004, "description size out of limit");
+    }
+    let owner = MediaOwner::Corp(session.token.corp.clone());
+    let logo = request.text("logo_mediaid")?.filter(|id| !id.is_empty());
+    if logo.is_some_and(|id| !session.state.usable_media(&id, &owner, "image", session.now)) {
+        return refuse(40_007, "invalid media_id");
     }
     let mut app = app.lock();
-    for name in SETTINGS {
-        if let Some(value) = request.value(name) {
-            app.settings.insert(name.to_owned(), value.clone());
+    for name in TEXTS {
+        if let Some(value) = request.text(name)? {
+            app.settings.insert(name.to_owned(), value.into());
+        }
+    }
+    for name in FLAGS {
+        match request.int(name)? {
+            None => {}
+            Some(flag @ (0 | 1)) => app.settings.extend([(name.to_owned(), flag.into())]),
+            Some(_) => return refuse(40_059, "invalid report_location flag"),
         }
     }
     if let Some(name) = request.text("name")? {
@@ -86,6 +98,9 @@ pub(super) fn create_menu(world: &World, call: &Call) -> Result<Answer, Refused>
         }
         name_fits(button, 16, 40_018)?;
         for button in below {
+            if !button.objects("sub_button")?.is_empty() {
+                return refuse(40_022, "invalid sub button level");
+            }
             menu_button(&button, 40)?;
         }
     }
@@ -98,22 +113,27 @@ fn name_fits(button: &Reader<'_>, most: usize, errcode: i64) -> Result<(), Refus
     if (1..=most).contains(&length) { Ok(()) } else { refuse(errcode, "invalid button name size") }
 }
 
+/// What a button's fields are refused with: its type, name, key and URL, on the first level and below it (path/90231).
+const TOP: [i64; 4] = [40_017, 40_018, 40_019, 40_020];
+const SUB: [i64; 4] = [40_024, 40_025, 40_026, 40_027];
+
 fn menu_button(button: &Reader<'_>, name_bytes: usize) -> Result<(), Refused> {
-    name_fits(button, name_bytes, if name_bytes == 16 { 40_018 } else { 40_025 })?;
+    let [kind, name, key, url] = if name_bytes == 16 { TOP } else { SUB };
+    name_fits(button, name_bytes, name)?;
     let filled = |name: &str| Ok::<_, Refused>(!button.text(name)?.unwrap_or_default().is_empty());
     match button.text("type")?.unwrap_or_default().as_str() {
         "view" => match button.text("url")?.unwrap_or_default().len() {
             1..=1024 => Ok(()),
-            _ => refuse(40_020, "invalid button url size"),
+            _ => refuse(url, "invalid button url size"),
         },
         "view_miniprogram" if filled("pagepath")? && filled("appid")? => Ok(()),
         "view_miniprogram" => refuse(40_058, "pagepath or appid missing. invalid Request Parameter"),
         "click" | "scancode_push" | "scancode_waitmsg" | "pic_sysphoto" | "pic_photo_or_album" | "pic_weixin"
         | "location_select" => match button.text("key")?.unwrap_or_default().len() {
             1..=128 => Ok(()),
-            _ => refuse(40_019, "invalid button key size"),
+            _ => refuse(key, "invalid button key size"),
         },
-        _ => refuse(40_017, "invalid button type"),
+        _ => refuse(kind, "invalid button type"),
     }
 }
 

@@ -183,6 +183,9 @@ fn check(session: &Session<'_>, request: &Reader<'_>, msgtype: &str) -> Result<(
     if !known.contains(&msgtype) {
         return refuse(40_008, "invalid message type");
     }
+    if msgtype == "voice" && request.int("safe")?.unwrap_or(0) != 0 {
+        return refuse(40_058, "safe is not taken for voice. invalid Request Parameter");
+    }
     if msgtype == "news" {
         let articles = request.object("news")?.map(|news| news.objects("articles")).transpose()?.unwrap_or_default();
         if articles.iter().any(|article| !article.has("url")) {

@@ -65,6 +65,12 @@ pub(super) fn update(world: &World, call: &Call) -> Result<Answer, Refused> {
         }
         _ => return refuse(40_058, "button or template_card missing. invalid Request Parameter"),
     }
+    let kind = session.state.sent.iter().find(|sent| sent.number == code.number);
+    let kind = kind.and_then(|sent| sent.body.pointer("/template_card/card_type")).and_then(Value::as_str);
+    // Cards without buttons have none to disable (path/94888).
+    if button.is_some() && matches!(kind, Some("text_notice" | "news_notice")) {
+        return refuse(42_017, "the card has no button");
+    }
     let had = recipients(&session, code.number);
     let (wanted, invalid) = wanted(&session, &request, &had)?;
     if wanted.is_empty() {
@@ -91,6 +97,9 @@ fn wanted(session: &Session<'_>, request: &Reader<'_>, had: &[String]) -> Result
     }
     let (users, parties, tags) =
         (request.texts("userids")?, super::ids(request, "partyids")?, super::ids(request, "tagids")?);
+    if users.len() > 1000 || parties.len() > 100 || tags.len() > 100 {
+        return refuse(40_032, "invalid userid list size");
+    }
     if users.is_empty() && parties.is_empty() && tags.is_empty() {
         return refuse(82_101, "update target empty");
     }
@@ -103,7 +112,9 @@ fn wanted(session: &Session<'_>, request: &Reader<'_>, had: &[String]) -> Result
         }
     }
     let of_parties = parties.into_iter().flat_map(|party| corp.members_of(party));
-    let of_tags = tags.into_iter().filter_map(|tag| corp.tags.get(&tag)).flat_map(|tag| tag.members.clone());
+    let of_tags = tags.into_iter().filter_map(|tag| corp.tags.get(&tag)).flat_map(|tag| {
+        tag.members.iter().cloned().chain(tag.parties.iter().flat_map(|party| corp.members_of(*party)))
+    });
     for user in of_parties.chain(of_tags) {
         if had.contains(&user) && !wanted.contains(&user) {
             wanted.push(user);
@@ -136,13 +147,19 @@ pub(super) fn update_taskcard(world: &World, call: &Call) -> Result<Answer, Refu
             .iter()
             .any(|at| body.pointer(at).and_then(Value::as_str) == Some(&task_id))
     };
-    let found = session.state.sent.iter().find(|sent| is_it(&sent.body)).map(|sent| (sent.number, sent.target.clone()));
-    let Some((number, Target::App { agentid: sender, users, .. })) = found else {
-        return refuse(42_016, "task_id not found");
+    let sender = |target: &Target| match target {
+        Target::App { agentid, .. } => Some(*agentid),
+        _ => None,
     };
-    if sender != agentid {
-        return refuse(42_015, "the card was sent by another agent");
-    }
+    let all: Vec<_> = session.state.sent.iter().filter(|sent| is_it(&sent.body)).collect();
+    let own = all.iter().find(|sent| sender(&sent.target) == Some(agentid));
+    let Some((number, Target::App { users, .. })) = own.map(|sent| (sent.number, sent.target.clone())) else {
+        return if all.is_empty() {
+            refuse(42_016, "task_id not found")
+        } else {
+            refuse(42_015, "the card was sent by another agent")
+        };
+    };
     let (wanted, invalid): (Vec<String>, Vec<String>) =
         request.texts("userids")?.into_iter().partition(|user| users.contains(user));
     let update = session.body().clone();

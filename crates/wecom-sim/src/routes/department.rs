@@ -8,6 +8,8 @@ use crate::rules::{Refused, refuse};
 use crate::world::{Corp, Party, World};
 
 const ROOT: u64 = 1;
+/// Levels of departments (path/90205).
+const DEPTH: usize = 15;
 /// Characters that a name must not have (path/90205).
 const FORBIDDEN: [char; 9] = ['\\', ':', '*', '?', '"', '<', '>', '|', '｜'];
 
@@ -65,6 +67,12 @@ pub(super) fn get(world: &World, call: &Call) -> Result<Answer, Refused> {
     }
 }
 
+/// How many departments lie above, the parent included.
+fn depth(corp: &Corp, parent: Option<u64>) -> usize {
+    let above = std::iter::successors(parent, |id| corp.parties.get(id).and_then(|party| party.parent));
+    above.take(DEPTH + 1).count()
+}
+
 /// A name that may be given to a department below `parent`.
 fn valid_name(corp: &Corp, name: &str, parent: Option<u64>, own: Option<u64>) -> Result<(), Refused> {
     if !(1..=64).contains(&name.chars().count()) {
@@ -88,6 +96,9 @@ pub(super) fn create(world: &World, call: &Call) -> Result<Answer, Refused> {
     }
     let name = request.text("name")?.unwrap_or_default();
     valid_name(corp, &name, Some(parent), None)?;
+    if depth(corp, Some(parent)) >= DEPTH {
+        return refuse(60_010, "department is too deep");
+    }
     let id = match request.int("id")?.map(u64::try_from) {
         None => corp.parties.keys().max().copied().unwrap_or(ROOT) + 1,
         Some(Ok(id)) if id > ROOT && id <= u64::from(u32::MAX) => id,
@@ -126,8 +137,11 @@ pub(super) fn update(world: &World, call: &Call) -> Result<Answer, Refused> {
         party.parent = Some(parent);
     }
     if let Some(name) = request.text("name")? {
-        valid_name(corp, &name, party.parent, Some(id))?;
         party.name = name;
+    }
+    valid_name(corp, &party.name, party.parent, Some(id))?;
+    if depth(corp, party.parent) >= DEPTH {
+        return refuse(60_010, "department is too deep");
     }
     if let Some(name) = request.text("name_en")? {
         party.name_en = name;

@@ -7,12 +7,18 @@ use serde_json::{Value, json};
 
 use super::reader::Reader;
 use super::session::Session;
-use super::{Answer, Call, random_id, user};
+use super::{Answer, Call, random_id, table, user};
+use crate::callback::Endpoint;
+use crate::clock::{DAY, HOUR, Millis};
 use crate::crypto::Key;
 use crate::event::Event;
+use crate::quota::Window;
 use crate::rules::{Refused, refuse};
 use crate::world::{Job, Media, MediaOwner, Member, Party, World};
 
+/// How long the files of an export can be fetched (path/94854), and an upload by URL asked about (path/96219).
+const FILE_LIFE: Millis = 2 * HOUR;
+const UPLOAD_LIFE: Millis = HOUR;
 /// Members and departments of one invitation (path/90975).
 const INVITED: (usize, usize) = (1000, 100);
 /// Encrypted ids of one call (path/101521).
@@ -20,7 +26,9 @@ const CONVERTED: usize = 1000;
 
 fn keep(session: &mut Session<'_>, kind: &str, result: Value) -> Answer {
     let jobid = random_id(32);
-    let job = Job { kind: kind.to_owned(), agentid: session.token.agentid, corp: session.token.corp.clone(), result };
+    let begun = session.now;
+    let (agentid, corp) = (session.token.agentid, session.token.corp.clone());
+    let job = Job { kind: kind.to_owned(), agentid, corp, begun, result };
     session.state.jobs.insert(jobid.clone(), job);
     Answer::ok(json!({ "jobid": jobid }))
 }
@@ -71,104 +79,45 @@ pub(super) fn openuserid_to_userid(world: &World, call: &Call) -> Result<Answer,
 pub(super) fn import(world: &World, call: &Call) -> Result<Answer, Refused> {
     let mut session = Session::post(world, call)?;
     session.may_write_contacts()?;
-    let media_id = session.request()?.text("media_id")?.unwrap_or_default();
+    let request = session.request()?;
+    let media_id = request.text("media_id")?.unwrap_or_default();
+    let callback = match request.object("callback")? {
+        None => None,
+        Some(callback) => {
+            let text = |name| Ok::<_, Refused>(callback.text(name)?.unwrap_or_default());
+            let Some(key) = Key::parse(&text("encodingaeskey")?) else {
+                return refuse(40_058, "invalid encodingaeskey. invalid Request Parameter");
+            };
+            Some(Endpoint { url: text("url")?, token: text("token")?, key })
+        }
+    };
     let owner = MediaOwner::Corp(session.token.corp.clone());
     if !session.state.usable_media(&media_id, &owner, "file", session.now) {
         return refuse(40_007, "invalid media_id");
     }
     let table = session.state.media.get(&media_id).map(|media| media.content.clone()).unwrap_or_default();
-    let table = String::from_utf8_lossy(&table).trim_start_matches('\u{feff}').to_owned();
-    let rows: Vec<Vec<String>> = table
-        .lines()
-        .skip(1)
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| line.split(',').map(|cell| cell.trim().trim_matches('"').to_owned()).collect())
-        .collect();
+    let rows = table::rows(&String::from_utf8_lossy(&table));
+    let corp = session.corp_mut()?;
     let (kind, result) = match call.path.as_str() {
-        "/cgi-bin/batch/replaceparty" => ("replace_party", import_parties(&mut session, &rows)?),
-        "/cgi-bin/batch/replaceuser" => ("replace_user", import_users(&mut session, &rows, true)?),
-        _ => ("sync_user", import_users(&mut session, &rows, false)?),
+        "/cgi-bin/batch/replaceparty" => ("replace_party", table::replace_parties(corp, &rows)),
+        "/cgi-bin/batch/replaceuser" => ("replace_user", table::import_users(corp, &rows, true)?),
+        _ => ("sync_user", table::import_users(corp, &rows, false)?),
     };
     let total = result.len();
     let result = json!({ "status": 3, "type": kind, "total": total, "percentage": 100, "result": result });
     let answer = keep(&mut session, kind, result);
-    finished(world, &session, kind, &answer);
+    finished(world, &session, kind, &answer, callback);
     Ok(answer)
 }
 
-/// Tells the contact-sync callback that a job has ended.
-fn finished(world: &World, session: &Session<'_>, kind: &str, answer: &Answer) {
+/// Tells that a job has ended: where the request said, or else the application, or contact sync.
+fn finished(world: &World, session: &Session<'_>, kind: &str, answer: &Answer, own: Option<Endpoint>) {
     let jobid = answer.0.get("jobid").and_then(Value::as_str).unwrap_or_default();
-    world.callbacks.push(
-        &session.state,
-        &session.token.corp,
-        session.token.agentid,
-        Event::job(kind, jobid),
-        session.now,
-    );
-}
-
-/// Columns: name, userid, mobile, mailbox, departments joined by `;`, … (path/90980).
-fn import_users(session: &mut Session<'_>, rows: &[Vec<String>], replaces: bool) -> Result<Vec<Value>, Refused> {
-    let corp = session.corp_mut()?;
-    let mut result = Vec::new();
-    let mut named = Vec::new();
-    for row in rows {
-        let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
-        let userid = cell(1);
-        if userid.is_empty() || cell(0).is_empty() {
-            result.push(json!({ "userid": userid, "errcode": 40_003, "errmsg": "invalid userid" }));
-            continue;
-        }
-        let parties: Vec<u64> = cell(4).split(';').filter_map(|id| id.trim().parse().ok()).collect();
-        if parties.iter().any(|party| !corp.parties.contains_key(party)) {
-            result.push(json!({ "userid": userid, "errcode": 60_003, "errmsg": "department not found" }));
-            continue;
-        }
-        let mut member = corp.member(&userid).cloned().unwrap_or_else(|| Member::new(&userid));
-        (member.name, member.mobile, member.email) = (cell(0), cell(2), cell(3));
-        member.parties = if parties.is_empty() { vec![1] } else { parties };
-        corp.members.insert(userid.to_lowercase(), member);
-        named.push(userid.to_lowercase());
-        result.push(json!({ "userid": userid, "errcode": 0, "errmsg": "ok" }));
+    let (event, corp) = (Event::job(kind, jobid), &session.token.corp);
+    match own {
+        Some(endpoint) => world.callbacks.push_to(&session.state, corp, endpoint, event, session.now),
+        None => world.callbacks.push(&session.state, corp, session.token.agentid, event, session.now),
     }
-    if replaces {
-        let gone = corp.members.keys().filter(|userid| !named.contains(userid)).count();
-        // A table that would remove most of the company is refused (path/90981).
-        let share = gone * 100 / corp.members.len().max(1);
-        if (gone > 50 && share > 20) || (gone <= 50 && share > 80) {
-            return refuse(45_026, "too many users would be deleted");
-        }
-        corp.members.retain(|userid, _| named.contains(userid));
-    }
-    Ok(result)
-}
-
-/// Columns: name, id, parent's id, order (path/90982).
-fn import_parties(session: &mut Session<'_>, rows: &[Vec<String>]) -> Result<Vec<Value>, Refused> {
-    let corp = session.corp_mut()?;
-    let mut result = Vec::new();
-    for row in rows {
-        let number = |at: usize| row.get(at).and_then(|cell| cell.parse::<u64>().ok());
-        let (Some(name), Some(id)) = (row.first(), number(1)) else { continue };
-        let party = Party {
-            name: name.clone(),
-            parent: number(2).filter(|parent| *parent > 0),
-            order: number(3).unwrap_or(0),
-            ..Party::default()
-        };
-        let action = match corp.parties.get(&id) {
-            None => 1,
-            Some(old) => {
-                2 * i32::from(old.name != party.name)
-                    + 4 * i32::from(old.parent != party.parent)
-                    + 8 * i32::from(old.order != party.order)
-            }
-        };
-        corp.parties.insert(id, party);
-        result.push(json!({ "action": action, "partyid": id, "errcode": 0, "errmsg": "ok" }));
-    }
-    Ok(result)
 }
 
 pub(super) fn import_result(world: &World, call: &Call) -> Result<Answer, Refused> {
@@ -179,7 +128,10 @@ pub(super) fn import_result(world: &World, call: &Call) -> Result<Answer, Refuse
 
 pub(super) fn export(world: &World, call: &Call) -> Result<Answer, Refused> {
     let mut session = Session::post(world, call)?;
-    session.may_read_contacts()?;
+    // Tags are not among what is kept from a new address (path/96079).
+    if !call.path.ends_with("taguser") {
+        session.may_read_contacts()?;
+    }
     let request = session.request()?;
     let Some(key) = Key::parse(&request.text("encoding_aeskey")?.unwrap_or_default()) else {
         return refuse(40_058, "invalid encoding_aeskey. invalid Request Parameter");
@@ -202,18 +154,23 @@ pub(super) fn export(world: &World, call: &Call) -> Result<Answer, Refused> {
         }
         "/cgi-bin/export/department" => {
             let shown = |(id, party): (&u64, &Party)| json!({ "id": id, "name": party.name, "parentid": party.parent.unwrap_or(0), "order": party.order });
-            ("export_department", json!({ "department": corp.parties.iter().map(shown).collect::<Vec<_>>() }))
+            (
+                "export_department",
+                json!({ "department": corp.parties.iter().filter(|(id, _)| visible.contains(id)).map(shown).collect::<Vec<_>>() }),
+            )
         }
         _ => ("export_taguser", tag_users(&session, &request)?),
     };
     let file = Bytes::from(key.encrypt(content.to_string().into_bytes()));
     let entry = json!({ "size": file.len(), "md5": hex::encode(Md5::digest(&file)) });
     let id = random_id(32);
+    let ends = session.now + FILE_LIFE;
     session.state.files.insert(id.clone(), file);
+    session.state.file_ends.insert(id.clone(), ends);
     let mut entry = entry;
     entry["url"] = format!("{}/_files/{id}", world.origin()).into();
     let answer = keep(&mut session, kind, json!({ "status": 2, "data_list": [entry] }));
-    finished(world, &session, kind, &answer);
+    finished(world, &session, kind, &answer, None);
     Ok(answer)
 }
 
@@ -272,7 +229,11 @@ pub(super) fn upload_by_url(world: &World, call: &Call) -> Result<Answer, Refuse
 pub(super) fn upload_by_url_result(world: &World, call: &Call) -> Result<Answer, Refused> {
     let session = Session::post(world, call)?;
     let jobid = session.request()?.text("jobid")?.unwrap_or_default();
-    Ok(Answer::ok(job(&session, &jobid, &["upload_by_url"])?.result.clone()))
+    let job = job(&session, &jobid, &["upload_by_url"])?;
+    if session.now - job.begun > UPLOAD_LIFE {
+        return refuse(40_058, "invalid jobid. invalid Request Parameter");
+    }
+    Ok(Answer::ok(job.result.clone()))
 }
 
 /// A picture with a URL that lasts; held by the simulator like any other file.
@@ -287,6 +248,16 @@ pub(super) async fn uploadimg(world: &World, call: &Call) -> Result<Answer, Refu
         return refuse(40_009, "invalid image size");
     }
     let id = random_id(32);
-    world.state.lock().files.insert(id.clone(), part.content);
+    let now = world.clock.now();
+    let mut state = world.state.lock();
+    let corp = super::authorise(&state, call, now)?.corp;
+    if let Some(corp) = state.corps.get_mut(&corp) {
+        let windows = corp.pictures.get_or_insert_with(|| (Window::new(1000, DAY), Window::new(3000, 30 * DAY)));
+        if !windows.0.admit_or_block(now) || !windows.1.admit_or_block(now) {
+            return refuse(45_009, "api freq out of limit");
+        }
+    }
+    state.files.insert(id.clone(), part.content);
+    drop(state);
     Ok(Answer::ok(json!({ "url": format!("{}/_files/{id}", world.origin()) })))
 }

@@ -104,7 +104,12 @@ pub(super) fn get(world: &World, call: &Call) -> Result<File, Refused> {
         "video" => "video/mp4",
         _ => "application/octet-stream",
     };
-    if call.range.is_none() && media.content.len() > 20 * MEGABYTE {
+    let asked = call.range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let part = asked.map(|(first, last)| {
+        let first = first.parse().unwrap_or(0);
+        last.parse().unwrap_or(media.content.len()).saturating_sub(first)
+    });
+    if part.unwrap_or(media.content.len()) > 20 * MEGABYTE {
         return refuse(830_002, "file too large, use Range");
     }
     Ok(File { content: media.content.clone(), content_type, file_name: media.file_name.clone() })

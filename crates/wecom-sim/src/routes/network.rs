@@ -29,9 +29,12 @@ pub(super) fn jsapi_ticket(world: &World, call: &Call) -> Result<Answer, Refused
 }
 
 pub(super) fn agent_ticket(world: &World, call: &Call) -> Result<Answer, Refused> {
+    let session = Session::get(world, call)?;
+    session.app()?;
     if call.parameter("type") != "agent_config" {
         return refuse(40_058, "invalid type. invalid Request Parameter");
     }
+    drop(session);
     ticket(world, call, "agent_config", TICKETS.1)
 }
 
@@ -41,7 +44,13 @@ fn ticket(world: &World, call: &Call, kind: &str, an_hour: usize) -> Result<Answ
     let now = session.now;
     // One of the company, or one of the application.
     let owner = if kind == "jsapi" { None } else { session.token.agentid };
+    let caller = session.token.agentid;
     let corp = session.corp_mut()?;
+    // Those of the company count for the application that asks, too.
+    let of_caller = corp.tickets_of_caller.entry((caller, owner)).or_insert_with(|| Window::new(TICKETS.1, HOUR));
+    if !of_caller.admit_or_block(now) {
+        return refuse(45_009, "api freq out of limit");
+    }
     let calls = corp.tickets_asked.entry(owner).or_insert_with(|| Window::new(an_hour, HOUR));
     if !calls.admit_or_block(now) {
         return refuse(45_009, "api freq out of limit");

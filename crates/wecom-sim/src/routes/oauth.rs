@@ -31,11 +31,13 @@ pub(crate) fn hand_out(state: &mut State, corp: &str, userid: &str, private: boo
 
 /// Takes a code of the calling company; it is good once.
 fn redeem(session: &mut Session<'_>, code: &str) -> Result<Code, Refused> {
-    let now = session.now;
-    match session.state.codes.remove(code) {
-        Some(code) if code.until > now && code.corp == session.token.corp => Ok(code),
-        _ => refuse(40_029, "invalid code"),
+    let (now, corp) = (session.now, session.token.corp.clone());
+    let good = |known: &&Code| known.until > now && known.corp == corp;
+    // Tickets and second codes are kept beside, under names that no code has.
+    if code.contains(':') || session.state.codes.get(code).filter(good).is_none() {
+        return refuse(40_029, "invalid code");
     }
+    session.state.codes.remove(code).map_or_else(|| refuse(40_029, "invalid code"), Ok)
 }
 
 pub(super) fn getuserinfo(world: &World, call: &Call) -> Result<Answer, Refused> {
@@ -43,12 +45,17 @@ pub(super) fn getuserinfo(world: &World, call: &Call) -> Result<Answer, Refused>
     let code = redeem(&mut session, call.parameter("code"))?;
     let legacy = call.path == "/cgi-bin/user/getuserinfo";
     let mut fields = Map::new();
-    if session.corp()?.member(&code.userid).is_none() {
+    let member = session.corp()?.member(&code.userid).map(|member| (member.userid.clone(), member.parties.clone()));
+    let Some((userid, parties)) = member else {
         fields.insert(if legacy { "OpenId" } else { "openid" }.to_owned(), code.userid.into());
         return Ok(Answer::ok(fields.into()));
+    };
+    fields.insert(if legacy { "UserId" } else { "userid" }.to_owned(), userid.into());
+    if legacy {
+        fields.insert("DeviceId".to_owned(), "".into());
     }
-    fields.insert(if legacy { "UserId" } else { "userid" }.to_owned(), code.userid.clone().into());
-    if code.private {
+    let visible = session.visible()?;
+    if code.private && parties.iter().any(|party| visible.contains(party)) {
         let ticket = random_id(64);
         fields.insert("user_ticket".to_owned(), ticket.clone().into());
         let until = session.now + TICKET_LIFE;
@@ -63,13 +70,16 @@ pub(super) fn getuserdetail(world: &World, call: &Call) -> Result<Answer, Refuse
     let Some(known) = session.state.codes.get(&format!("ticket:{ticket}")) else {
         return refuse(84_015, "invalid user_ticket");
     };
+    if known.corp != session.token.corp {
+        return refuse(84_015, "invalid user_ticket");
+    }
     if known.until <= session.now {
         return refuse(84_014, "user_ticket expired");
     }
     let Some(member) = session.corp()?.member(&known.userid) else { return refuse(60_111, "userid not found") };
     let profile = |name: &str| member.profile.get(name).and_then(Value::as_str).unwrap_or_default();
     Ok(Answer::ok(json!({
-        "userid": member.userid, "gender": profile("gender"), "avatar": profile("avatar"), "qr_code": "",
+        "userid": member.userid, "gender": if profile("gender").is_empty() { "0" } else { profile("gender") }, "avatar": profile("avatar"), "qr_code": "",
         "mobile": member.mobile, "email": member.email, "biz_mail": profile("biz_mail"), "address": profile("address"),
     })))
 }

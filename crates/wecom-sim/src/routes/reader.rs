@@ -153,11 +153,6 @@ impl<'a> Reader<'a> {
         self.object.get(name).filter(|value| !value.is_null())
     }
 
-    /// How many entries a list has, whatever they are.
-    pub(crate) fn texts_length(&self, name: &str) -> Option<usize> {
-        self.value(name)?.as_array().map(Vec::len)
-    }
-
     /// Tells whether a field is there at all.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(|value| !value.is_null())

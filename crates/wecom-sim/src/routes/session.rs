@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use parking_lot::{Mutex, MutexGuard};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::reader::{self, Reader};
 use super::{Call, app_of, authorise};
@@ -43,8 +43,10 @@ impl<'w> Session<'w> {
         if method == Method::POST && call.method != Method::POST {
             return refuse(40_058, "invalid Request Parameter");
         }
-        let body = match method {
-            &Method::POST => reader::parse(&call.body, state.rules.warn_wrong_types).0,
+        let body = match *method {
+            // No body at all asks with no fields.
+            Method::POST if call.body.trim_ascii().is_empty() || call.body.trim_ascii() == b"null" => json!({}),
+            Method::POST => reader::parse(&call.body, state.rules.warn_wrong_types).0,
             _ => Value::Null,
         };
         Ok(Self { now, state, token, body })

@@ -1,20 +1,21 @@
 //! Members (path/90194): read within the visible range, written by contact sync only.
 
+mod write;
+
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use serde_json::{Map, Value, json};
 
-use super::reader::Reader;
 use super::session::Session;
 use super::{Answer, Call, nothing};
 use crate::rules::{Refused, refuse};
-use crate::world::{Corp, Member, World};
+use crate::world::{Member, World};
+
+pub(super) use write::{batchdelete, create, delete, is_userid, update};
 
 /// The personal fields that applications are no longer told (path/90196, since 2022-06-20).
 const PERSONAL: [&str; 8] = ["mobile", "email", "biz_mail", "gender", "avatar", "qr_code", "address", "thumb_avatar"];
-/// Members of one batchdelete (path/90199).
-const DELETED_AT_ONCE: usize = 200;
 /// Rows of one page of `list_id` (path/96067).
 const PAGE: usize = 10_000;
 
@@ -34,10 +35,16 @@ pub(super) fn shown(member: &Member, visible: &BTreeSet<u64>, hides_personal: bo
     let mut fields = Map::new();
     fields.insert("userid".to_owned(), member.userid.clone().into());
     fields.insert("name".to_owned(), member.name.clone().into());
+    // Aligned with the departments that are shown.
+    let aligned = |name: &str| -> Value {
+        let list = member.profile.get(name).and_then(Value::as_array);
+        let of = |at: usize| list.and_then(|list| list.get(at)).and_then(Value::as_u64).unwrap_or(0);
+        let shown = member.parties.iter().enumerate().filter(|(_, id)| visible.contains(id));
+        shown.map(|(at, _)| of(at)).collect()
+    };
     let departments: Vec<u64> = member.parties.iter().copied().filter(|id| visible.contains(id)).collect();
-    fields.insert("order".to_owned(), departments.iter().map(|_| 0).collect());
-    fields.insert("is_leader_in_dept".to_owned(), departments.iter().map(|_| 0).collect());
-    fields.insert("department".to_owned(), departments.into());
+    let main = member.profile.get("main_department").and_then(Value::as_u64);
+    let main = main.filter(|id| member.parties.contains(id)).or(member.parties.first().copied()).unwrap_or(1);
     fields.insert("mobile".to_owned(), member.mobile.clone().into());
     fields.insert("email".to_owned(), member.email.clone().into());
     for (name, value) in [("position", ""), ("gender", "0"), ("alias", ""), ("telephone", ""), ("avatar", "")] {
@@ -45,9 +52,12 @@ pub(super) fn shown(member: &Member, visible: &BTreeSet<u64>, hides_personal: bo
     }
     fields.insert("status".to_owned(), member.status.into());
     fields.insert("direct_leader".to_owned(), json!([]));
-    fields.insert("main_department".to_owned(), member.parties.first().copied().unwrap_or(1).into());
     fields.insert("extattr".to_owned(), json!({ "attrs": [] }));
     fields.extend(member.profile.clone());
+    fields.insert("order".to_owned(), aligned("order"));
+    fields.insert("is_leader_in_dept".to_owned(), aligned("is_leader_in_dept"));
+    fields.insert("department".to_owned(), departments.into());
+    fields.insert("main_department".to_owned(), main.into());
     if hides_personal {
         fields.retain(|name, _| !PERSONAL.contains(&name.as_str()));
     }
@@ -137,7 +147,7 @@ pub(super) fn get_userid_by_email(world: &World, call: &Call) -> Result<Answer, 
     }
     let personal = request.int("email_type")?.unwrap_or(1) == 2;
     found(&session, |member| {
-        let of_the_company = member.profile.get("biz_mail").and_then(Value::as_str).unwrap_or(&member.email);
+        let of_the_company = member.profile.get("biz_mail").and_then(Value::as_str).unwrap_or_default();
         email == if personal { member.email.to_lowercase() } else { of_the_company.to_lowercase() }
     })
 }
@@ -189,152 +199,4 @@ pub(super) fn get_join_qrcode(world: &World, call: &Call) -> Result<Answer, Refu
     Ok(Answer::ok(
         json!({ "join_qrcode": format!("https://work.weixin.qq.com/wework_admin/genqrcode?action=join&vcode={corp}") }),
     ))
-}
-
-pub(super) fn create(world: &World, call: &Call) -> Result<Answer, Refused> {
-    let mut session = Session::post(world, call)?;
-    session.may_write_contacts()?;
-    let request = session.request()?;
-    let userid = valid_userid(&request)?;
-    let (mobile, email) = (request.text("mobile")?.unwrap_or_default(), request.text("email")?.unwrap_or_default());
-    if mobile.is_empty() && email.is_empty() {
-        return refuse(60_129, "mobile and email both empty");
-    }
-    let corp = session.corp()?;
-    if corp.member(&userid).is_some() {
-        return refuse(60_102, "userid existed");
-    }
-    let mut member = Member::new(&userid);
-    change(&mut member, &request, corp)?;
-    if member.name.is_empty() {
-        return refuse(60_112, "invalid name");
-    }
-    if member.parties.is_empty() {
-        member.parties.push(1);
-    }
-    session.corp_mut()?.members.insert(userid.to_lowercase(), member);
-    Ok(Answer::said("created", nothing()))
-}
-
-/// 1 to 64 of letters, digits and `_.@-`, beginning with a letter or digit (path/90195).
-fn valid_userid(request: &Reader<'_>) -> Result<String, Refused> {
-    let userid = request.text("userid")?.unwrap_or_default();
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '@' | '-');
-    let fits = (1..=64).contains(&userid.len())
-        && userid.chars().all(legal)
-        && userid.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if fits { Ok(userid) } else { refuse(40_003, "invalid userid") }
-}
-
-/// Takes over the fields that a request names.
-fn change(member: &mut Member, request: &Reader<'_>, corp: &Corp) -> Result<(), Refused> {
-    if let Some(name) = request.text("name")? {
-        if !(1..=64).contains(&name.chars().count()) {
-            return refuse(60_112, "invalid name");
-        }
-        member.name = name;
-    }
-    let others = || corp.members.values().filter(|other| other.userid != member.userid);
-    if let Some(mobile) = request.text("mobile")? {
-        if !mobile.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+') || mobile.len() < 5 {
-            return refuse(60_103, "invalid mobile");
-        }
-        if others().any(|other| other.mobile == mobile) {
-            return refuse(60_104, "mobile existed");
-        }
-        member.mobile = mobile;
-    }
-    if let Some(email) = request.text("email")?.filter(|email| !email.is_empty()) {
-        if !(6..=64).contains(&email.len()) || !email.contains('@') {
-            return refuse(60_105, "invalid email");
-        }
-        let others = corp.members.values().filter(|other| other.userid != member.userid);
-        if others.into_iter().any(|other| other.email.eq_ignore_ascii_case(&email)) {
-            return refuse(60_106, "email existed");
-        }
-        member.email = email;
-    }
-    if request.has("department") {
-        member.parties = super::ids(request, "department")?;
-        if member.parties.len() > 100 {
-            return refuse(60_110, "department number exceed");
-        }
-        if member.parties.iter().any(|party| !corp.parties.contains_key(party)) {
-            return refuse(60_123, "invalid party id");
-        }
-    }
-    if request.texts_length("is_leader_in_dept").is_some_and(|length| length != member.parties.len()) {
-        return refuse(60_132, "is_leader_in_dept and department must have the same length");
-    }
-    if request.text("position")?.is_some_and(|position| position.chars().count() > 128) {
-        return refuse(301_012, "invalid position");
-    }
-    if let Some(enable) = request.int("enable")? {
-        member.status = if enable == 0 { 2 } else { 1 };
-    }
-    let kept = [
-        "order",
-        "position",
-        "gender",
-        "biz_mail",
-        "is_leader_in_dept",
-        "direct_leader",
-        "telephone",
-        "alias",
-        "address",
-        "main_department",
-        "extattr",
-        "external_position",
-        "external_profile",
-        "nickname",
-    ];
-    for name in kept {
-        if let Some(value) = request.value(name) {
-            member.profile.insert(name.to_owned(), value.clone());
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn update(world: &World, call: &Call) -> Result<Answer, Refused> {
-    let mut session = Session::post(world, call)?;
-    session.may_write_contacts()?;
-    let request = session.request()?;
-    let userid = valid_userid(&request)?;
-    let corp = session.corp()?;
-    let Some(member) = corp.member(&userid) else { return refuse(60_111, "userid not found") };
-    let mut member = member.clone();
-    change(&mut member, &request, corp)?;
-    session.corp_mut()?.members.insert(userid.to_lowercase(), member);
-    Ok(Answer::said("updated", nothing()))
-}
-
-pub(super) fn delete(world: &World, call: &Call) -> Result<Answer, Refused> {
-    let mut session = Session::get(world, call)?;
-    session.may_write_contacts()?;
-    remove(&mut session, &[call.parameter("userid").to_owned()])
-}
-
-pub(super) fn batchdelete(world: &World, call: &Call) -> Result<Answer, Refused> {
-    let mut session = Session::post(world, call)?;
-    session.may_write_contacts()?;
-    let userids = session.request()?.texts("useridlist")?;
-    if userids.is_empty() || userids.len() > DELETED_AT_ONCE {
-        return refuse(40_032, "invalid userid list size");
-    }
-    remove(&mut session, &userids)
-}
-
-fn remove(session: &mut Session<'_>, userids: &[String]) -> Result<Answer, Refused> {
-    let corp = session.corp_mut()?;
-    if userids.iter().any(|userid| corp.member(userid).is_none()) {
-        return refuse(60_111, "userid not found");
-    }
-    for userid in userids {
-        corp.members.remove(&userid.to_lowercase());
-        for tag in corp.tags.values_mut() {
-            tag.members.retain(|member| !member.eq_ignore_ascii_case(userid));
-        }
-    }
-    Ok(Answer::said("deleted", nothing()))
 }

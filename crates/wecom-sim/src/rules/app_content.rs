@@ -32,6 +32,7 @@ impl Context<'_> {
             "markdown",
             "miniprogram_notice",
             "template_card",
+            "taskcard",
         ];
         if !known.contains(&msgtype) {
             return refuse(40_008, "invalid message type");
@@ -59,6 +60,10 @@ impl Context<'_> {
             "news" => news(&body)?,
             "mpnews" => self.mpnews(&body)?,
             "miniprogram_notice" => notice(&body)?,
+            "taskcard" => {
+                taskcard(&body, self.app)?;
+                calls_back = true;
+            }
             _ => {
                 let media = |id: &str| (self.media)(id, "file");
                 calls_back = card::check_for_app(&body, self.app, &media)?;
@@ -169,6 +174,31 @@ fn news(body: &Reader<'_>) -> Result<(), Refused> {
         }
     }
     Ok(())
+}
+
+/// The forerunner of template cards, which left the page; its buttons call back (path/90236, older copies).
+fn taskcard(body: &Reader<'_>, app: &App) -> Result<(), Refused> {
+    if body.text("title")?.unwrap_or_default().is_empty() {
+        return refuse(41_016, "title missing");
+    }
+    let task_id = body.text("task_id")?.unwrap_or_default();
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@');
+    if !(1..=128).contains(&task_id.len()) || !task_id.chars().all(legal) {
+        return refuse(42_014, "invalid task_id");
+    }
+    let buttons = body.objects("btn")?;
+    if !(1..=2).contains(&buttons.len()) {
+        return refuse(42_018, "invalid btn");
+    }
+    for button in buttons {
+        if button.text("key")?.unwrap_or_default().is_empty() {
+            return refuse(42_019, "btn.key missing");
+        }
+        if button.text("name")?.unwrap_or_default().is_empty() {
+            return refuse(42_020, "btn.name missing");
+        }
+    }
+    if app.callback.is_none() { refuse(43_012, "app must configure a callback url") } else { Ok(()) }
 }
 
 fn notice(body: &Reader<'_>) -> Result<(), Refused> {

@@ -41,6 +41,9 @@ pub(crate) fn check_replacement(card: &Reader<'_>, media: MediaCheck<'_>) -> Res
     let kind = card.text("card_type")?.unwrap_or_default();
     action_menu(card)?;
     titles(card, &kind)?;
+    if kind == "news_notice" && !card.has("card_image") && !card.has("image_text_area") {
+        return refuse(42_044, "card_image missing");
+    }
     shared_parts(card, &kind, media)?;
     match kind.as_str() {
         "text_notice" | "news_notice" => Ok(()),
@@ -52,7 +55,11 @@ pub(crate) fn check_replacement(card: &Reader<'_>, media: MediaCheck<'_>) -> Res
         },
         "multiple_interaction" if card.has("submit_button") => selections(card),
         "multiple_interaction" => {
-            card.objects("select_list")?.iter().try_for_each(|select| question(select, 10).map(drop))
+            let selects = card.objects("select_list")?;
+            if !(1..=3).contains(&selects.len()) {
+                return refuse(42_047, "select_list has a wrong length");
+            }
+            selects.iter().try_for_each(|select| question(select, 10).map(drop))
         }
         _ => refuse(42_031, "invalid card_type"),
     }

@@ -87,7 +87,11 @@ impl Addressed {
             }
             for text in &self.tags {
                 match text.parse().ok().and_then(|id: u64| corp.tags.get(&id)) {
-                    Some(tag) => found.reached.extend(tag.members.iter().filter(|userid| sees(userid)).cloned()),
+                    Some(tag) => {
+                        let of_parties = tag.parties.iter().flat_map(|party| corp.members_of(*party));
+                        let all = tag.members.iter().cloned().chain(of_parties);
+                        found.reached.extend(all.filter(|userid| sees(userid)));
+                    }
                     None => found.invalid_tags.push(text.clone()),
                 }
             }

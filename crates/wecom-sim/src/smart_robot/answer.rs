@@ -111,6 +111,11 @@ fn check_content(reader: &Reader<'_>, msgtype: &str) -> Result<(), Refused> {
             if images.len() > 10 || (!images.is_empty() && stream.value("finish") != Some(&Value::Bool(true))) {
                 return refuse(40_058, "stream.msg_item: at most 10, and with finish only");
             }
+            if msgtype == "stream_with_template_card"
+                && let Some(card) = reader.object("template_card")?
+            {
+                card::check_for_smart_robot(&card)?;
+            }
             let feedback = stream.object("feedback")?.map(|feedback| feedback.text("id")).transpose()?.flatten();
             if feedback.is_some_and(|id| id.len() > 256) {
                 return refuse(40_058, "stream.feedback.id exceed max length 256");
@@ -155,10 +160,13 @@ fn stream(
         Some(mut stream) => {
             if let Some(sent) = state.sent_mut(stream.number) {
                 // What only the first state may carry stays.
-                let feedback = sent.body["stream"]["feedback"].clone();
+                let (feedback, card) = (sent.body["stream"]["feedback"].clone(), sent.body["template_card"].clone());
                 sent.body = reply.clone();
                 if !feedback.is_null() {
                     sent.body["stream"]["feedback"] = feedback;
+                }
+                if !card.is_null() {
+                    sent.body["template_card"] = card;
                 }
             }
             stream.finished = finish;

@@ -147,6 +147,18 @@ fn build(
         body["create_time"] = (now / 1000).into();
     }
     let told = Told { kind, chat, group, at: now, quick_answered: false };
+    if group
+        && matches!(
+            said.what,
+            RobotWhat::EnterChat
+                | RobotWhat::File { .. }
+                | RobotWhat::Image(_)
+                | RobotWhat::Voice(_)
+                | RobotWhat::Video(_)
+        )
+    {
+        return Err("in groups a robot hears texts and mixed messages only".to_owned());
+    }
     let answerable = !matches!(said.what, RobotWhat::EnterChat | RobotWhat::Feedback { .. });
     if url.is_some() && answerable {
         let code = random_id(43);
@@ -185,6 +197,7 @@ async fn by_url(
     let began = world.clock.now();
     let limit = world.state.lock().rules.stream_minutes * MINUTE;
     let mut reply = first;
+    let mut stream_id: Option<String> = None;
     loop {
         told.replies.push(reply.clone());
         let stream = {
@@ -194,8 +207,16 @@ async fn by_url(
             let judged = judge(&mut state, &rules, &said.bot_id, &told.msgid, &reply, true, now);
             judged.map_err(|refused| format!("{}: {}", refused.errcode, refused.errmsg))?
         };
-        let Some((number, Some((id, false)))) = stream else { break };
-        world.announce(number);
+        if let Some((number, _)) = &stream {
+            world.announce(*number);
+        }
+        let Some((_, Some((id, false)))) = stream else { break };
+        if reply["stream"]["id"]
+            .as_str()
+            .is_some_and(|first| stream_id.get_or_insert_with(|| first.to_owned()) != first)
+        {
+            return Err("a refresh was answered with another stream".to_owned());
+        }
         if world.clock.now() - began >= limit {
             return Err("the stream was not finished within six minutes".to_owned());
         }

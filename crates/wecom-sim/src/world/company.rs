@@ -32,6 +32,10 @@ pub(crate) struct Corp {
     /// Tickets for signing pages, of the company (`None`) and of applications, with their ends.
     pub(crate) tickets: HashMap<Option<i64>, (String, Millis)>,
     pub(crate) tickets_asked: HashMap<Option<i64>, Window>,
+    /// Tickets that one application asked for, by kind.
+    pub(crate) tickets_of_caller: HashMap<(Option<i64>, Option<i64>), Window>,
+    /// Pictures uploaded for articles, a day and a month.
+    pub(crate) pictures: Option<(Window, Window)>,
 }
 
 /// A group chat that an application owns.
@@ -49,6 +53,7 @@ pub(crate) struct Job {
     pub(crate) kind: String,
     pub(crate) corp: String,
     pub(crate) agentid: Option<i64>,
+    pub(crate) begun: Millis,
     pub(crate) result: Value,
 }
 
@@ -124,6 +129,8 @@ pub(crate) struct App {
     pub(crate) callback: Option<Endpoint>,
     /// Addresses that may call; absent: all.
     pub(crate) trusted_addresses: Option<Vec<String>>,
+    /// Whether it is told of changes of the address book.
+    pub(crate) contact_events: bool,
     pub(crate) settings: Map<String, Value>,
     pub(crate) menu: Option<Value>,
     pub(crate) workbench: Option<Map<String, Value>>,
@@ -145,6 +152,7 @@ impl App {
             visible_parties: visible_parties.to_vec(),
             callback,
             trusted_addresses: None,
+            contact_events: false,
             settings: Map::new(),
             menu: None,
             workbench: None,
@@ -179,7 +187,9 @@ impl Corp {
         let mut i = 0;
         while i < found.len() {
             let parent = found[i];
-            found.extend(self.parties.iter().filter(|(_, party)| party.parent == Some(parent)).map(|(id, _)| *id));
+            let children = self.parties.iter().filter(|(_, party)| party.parent == Some(parent)).map(|(id, _)| *id);
+            // A department is below itself in no company; in one that was badly imported, it is counted once.
+            found.extend(children.filter(|id| !found.contains(id)).collect::<Vec<_>>());
             i += 1;
         }
         found
