@@ -138,8 +138,9 @@ pub fn main() -> ExitCode {
     let _first = rustls::crypto::ring::default_provider().install_default();
     let language = lang.unwrap_or_else(Language::of_environment);
     let context = Context { language, json, config };
-    // One core is left to the ledger's own thread.
-    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // One core is left to the ledger's own thread; the simulator has none.
+    let workers = if matches!(command, Command::Simulate(_)) { cores } else { cores.saturating_sub(1).max(1) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

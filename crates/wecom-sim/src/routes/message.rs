@@ -23,6 +23,10 @@ const SHANGHAI: Millis = 8 * crate::clock::HOUR;
 
 pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     let now = world.clock.now();
+    let warns = world.state.lock().rules.warn_wrong_types;
+    // What needs nobody else is done before the world is held.
+    let (mut body, warned) = reader::parse(&call.body, warns);
+    let msgid = random_id(63);
     let mut state = world.state.lock();
     let token = authorise(&state, call, now)?;
     let app = app_of(&state, &token)?;
@@ -30,7 +34,6 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     if call.method != axum::http::Method::POST {
         return refuse(40_058, "invalid Request Parameter");
     }
-    let (mut body, warned) = reader::parse(&call.body, state.rules.warn_wrong_types);
     let checked = {
         let request = Reader::new(&body, state.rules.warn_wrong_types)?;
         if warned {
@@ -44,7 +47,6 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
         cut(&mut body, &msgtype);
     }
     let mut app = app.lock();
-    let msgid = random_id(63);
     let mut answer = listing(&resolved);
     answer.warn(warned);
     let check = duplicate_until.map(|until| (<[u8; 32]>::from(Sha256::digest(&call.body)), until));
