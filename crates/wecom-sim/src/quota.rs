@@ -60,6 +60,16 @@ impl Window {
     }
 }
 
+/// Counts one more in both windows if both have room.
+pub(crate) fn admit_both((short, long): &mut (Window, Window), now: Millis) -> bool {
+    let fits = short.fits(now) && long.fits(now);
+    if fits {
+        short.count(now);
+        long.count(now);
+    }
+    fits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::callback::Endpoint;
 use crate::clock::{HOUR, MINUTE, Millis};
-use crate::quota::Window;
+use crate::quota::{Window, admit_both};
 use crate::routes::random_id;
 use crate::rules::{Refused, refuse};
 
@@ -171,12 +171,10 @@ impl SmartRobot {
     fn admit(&mut self, chat: &str, now: Millis) -> Result<(), Refused> {
         let windows = self.conversations.entry(chat.to_owned());
         let windows = windows.or_insert_with(|| (Window::new(LIMITS.0, MINUTE), Window::new(LIMITS.1, HOUR)));
-        if !windows.0.fits(now) || !windows.1.fits(now) {
-            return refuse(846_607, "aibot send msg frequency limit exceeded");
+        if admit_both(windows, now) {
+            return Ok(());
         }
-        windows.0.count(now);
-        windows.1.count(now);
-        Ok(())
+        refuse(846_607, "aibot send msg frequency limit exceeded")
     }
 }
 

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::session::Session;
 use super::{Answer, Call, nothing, random_id};
 use crate::clock::{DAY, HOUR, MINUTE};
-use crate::quota::Window;
+use crate::quota::{Window, admit_both};
 use crate::rules::{Refused, app_content, refuse};
 use crate::world::{Chat, Corp, MediaOwner, Sent, Target, World};
 
@@ -162,12 +162,7 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
             .to_chat_member
             .entry(userid.clone())
             .or_insert_with(|| (Window::new(MEMBER_LIMITS.0, MINUTE), Window::new(MEMBER_LIMITS.1, DAY)));
-        let fits = windows.0.fits(now) && windows.1.fits(now);
-        if fits {
-            windows.0.count(now);
-            windows.1.count(now);
-        }
-        fits
+        admit_both(windows, now)
     });
     drop(app);
     let target = Target::Chat { agentid, chatid, name: chat.name, users, dropped };

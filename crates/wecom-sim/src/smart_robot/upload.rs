@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{LIMITS, SmartRobot, Upload};
 use crate::clock::{HOUR, MINUTE, Millis};
-use crate::quota::Window;
+use crate::quota::{Window, admit_both};
 use crate::routes::random_id;
 use crate::rules::{Refused, refuse};
 use crate::world::MEDIA_LIFE;
@@ -37,11 +37,9 @@ pub(super) fn upload(robot: &mut SmartRobot, cmd: &str, body: &Value, now: Milli
         }
         let windows =
             robot.upload_windows.get_or_insert_with(|| (Window::new(LIMITS.0, MINUTE), Window::new(LIMITS.1, HOUR)));
-        if !windows.0.fits(now) || !windows.1.fits(now) {
+        if !admit_both(windows, now) {
             return refuse(846_607, "upload frequency limit exceeded");
         }
-        windows.0.count(now);
-        windows.1.count(now);
         let id = random_id(32);
         let upload = Upload {
             total: usize::try_from(total).unwrap_or(usize::MAX),

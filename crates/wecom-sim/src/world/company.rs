@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::callback::Endpoint;
 use crate::clock::{HOUR, MINUTE, Millis};
-use crate::quota::Window;
+use crate::quota::{Window, admit_both};
 
 /// Messages an application may send one member in a minute, and in an hour (path/90312).
 const MEMBER_LIMITS: (usize, usize) = (30, 1000);
@@ -171,12 +171,7 @@ impl App {
             .to_member
             .entry(userid.to_owned())
             .or_insert_with(|| (Window::new(MEMBER_LIMITS.0, MINUTE), Window::new(MEMBER_LIMITS.1, HOUR)));
-        let fits = windows.0.fits(now) && windows.1.fits(now);
-        if fits {
-            windows.0.count(now);
-            windows.1.count(now);
-        }
-        fits
+        admit_both(windows, now)
     }
 }
 

@@ -64,3 +64,46 @@ async fn the_official_robot_requests_are_taken() {
         assert_eq!(answer, fixture("robot/send.response.json"), "{name}");
     }
 }
+
+/// Every request of the documents' examples, with the path it is for.
+fn requests() -> Vec<(String, String)> {
+    let root = format!("{}/../../fixtures/wecom", env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for family in std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let family_name = family.file_name().unwrap().to_str().unwrap().to_owned();
+        for file in std::fs::read_dir(&family).unwrap() {
+            let file = file.unwrap().file_name().into_string().unwrap();
+            let Some(call) = file.strip_suffix(".request.json") else { continue };
+            // Files are named after calls; where the documents file a call elsewhere, its path says so.
+            let path = match (family_name.as_str(), call) {
+                ("robot", _) => continue,
+                ("batch", call) => format!("batch/{}", call.replace("sync_", "sync").replace("replace_", "replace")),
+                ("oauth", "get_user_detail") => "auth/getuserdetail".to_owned(),
+                ("oauth", "tfa_succ") => "user/tfa_succ".to_owned(),
+                ("oauth", call) => format!("auth/{call}"),
+                ("workbench", "batch_set_data") => "agent/batch_set_workbench_data".to_owned(),
+                ("workbench", call) => {
+                    let (verb, what) = call.split_once('_').unwrap();
+                    format!("agent/{verb}_workbench_{what}")
+                }
+                (family, call) => format!("{family}/{call}"),
+            };
+            found.push((format!("{family_name}/{file}"), path));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_official_request_is_read_without_a_complaint_about_its_shape() {
+    let simulator = start().await;
+    simulator.control.set_rules(wecom_sim::Rules::of(wecom_sim::Mode::Strict));
+    let requests = requests();
+    assert!(requests.len() > 35, "{}", requests.len());
+    for (file, path) in requests {
+        let url = format!("/cgi-bin/{path}?agentid=1000002&access_token={}", token(&simulator).await);
+        let answer = post(&simulator, &url, fixture(&file).to_string()).await;
+        let errmsg = answer["errmsg"].as_str().unwrap_or_default();
+        assert!(answer["errcode"].is_i64() && !errmsg.contains("wrong"), "{file}: {answer}");
+    }
+}
