@@ -50,8 +50,8 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     let mut answer = listing(&resolved);
     answer.warn(warned);
     let check = duplicate_until.map(|until| (<[u8; 32]>::from(Sha256::digest(&call.body)), until));
-    app.checked.retain(|_, until| *until > now);
-    if check.is_some_and(|(hash, _)| app.checked.contains_key(&hash)) {
+    app.forget_checked(now);
+    if check.is_some_and(|(hash, _)| app.checked.get(&hash).is_some_and(|until| *until > now)) {
         let shown = state.rules.fresh_msgid_for_duplicates.then_some(msgid);
         if let Some(msgid) = &shown {
             answer.0.insert("msgid".to_owned(), msgid.clone().into());

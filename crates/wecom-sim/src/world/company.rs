@@ -140,6 +140,8 @@ pub(crate) struct App {
     pub(crate) today: (Millis, usize),
     /// Requests that carried the duplicate check: hash → until when a repeat is swallowed.
     pub(crate) checked: HashMap<[u8; 32], Millis>,
+    /// When those that ended were last forgotten.
+    checked_until: Millis,
     pub(crate) task_ids: std::collections::HashSet<String>,
 }
 
@@ -161,7 +163,16 @@ impl App {
             to_member: HashMap::new(),
             today: (0, 0),
             checked: HashMap::new(),
+            checked_until: 0,
             task_ids: std::collections::HashSet::new(),
+        }
+    }
+
+    /// Forgets ended duplicate checks, once a minute: to look at all of them for every message would be most of it.
+    pub(crate) fn forget_checked(&mut self, now: Millis) {
+        if now >= self.checked_until {
+            self.checked.retain(|_, until| *until > now);
+            self.checked_until = now + MINUTE;
         }
     }
 
