@@ -94,19 +94,20 @@ impl Control {
 
     /// Returns every request, oldest first.
     pub fn requests(&self) -> Vec<Logged> {
-        self.world.state.lock().requests.iter().cloned().collect()
+        self.world.requests.lock().iter().cloned().collect()
     }
 
     /// Returns the counts.
     pub fn counts(&self) -> Counts {
         let state = self.world.state.lock();
+        let requests = self.world.requests.lock();
         let mut counts = Counts {
-            requests: state.next_request - 1,
+            requests: requests.count(),
             taken: state.next_sent - 1,
             connections: state.connections,
             ..Counts::default()
         };
-        for request in &state.requests {
+        for request in requests.iter() {
             counts.gettoken += u64::from(request.path == "/cgi-bin/gettoken");
             counts.throttled += u64::from(request.errcode == Some(45_009));
         }
@@ -123,6 +124,7 @@ impl Control {
     /// Makes trouble.
     pub fn fault(&self, fault: Fault) {
         self.world.state.lock().faults.add(fault);
+        self.world.trouble_may_come();
     }
 
     /// Ends all trouble.

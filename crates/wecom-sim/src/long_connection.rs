@@ -160,5 +160,5 @@ fn log(world: &World, cmd: &str, errcode: i64, bot_id: Option<&str>, body: &str)
         errcode: Some(errcode),
         body: secret_free,
     };
-    world.state.lock().log(logged);
+    world.requests.lock().add(logged);
 }

@@ -443,6 +443,7 @@ impl Snapshot {
             fresh.response_codes.insert(code, ResponseCode { agentid, number, until });
         }
         world.clock.set_offset(self.clock_ahead_ms);
+        world.trouble_may_come();
         *world.state.lock() = fresh;
         Ok(())
     }

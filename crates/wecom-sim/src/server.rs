@@ -73,6 +73,9 @@ impl Simulator {
             seed::demo_company(&mut world.state.lock());
         }
         options.scenario.apply(&mut world.state.lock());
+        if !world.state.lock().faults.list().is_empty() {
+            world.trouble_may_come();
+        }
         let (stop, stopped) = watch::channel(false);
         let clock_file = options.clock_file.map(Arc::from);
         let task = tokio::spawn(accept(listener, world.clone(), clock_file, stopped));
@@ -230,10 +233,10 @@ async fn read(request: Request) -> Option<Call> {
 }
 
 fn meet(world: &World, call: &Call) -> Option<Trouble> {
-    let mut state = world.state.lock();
-    if state.faults.list().is_empty() {
+    if !world.is_troubled() {
         return None;
     }
+    let mut state = world.state.lock();
     let agentid = call.query.get("access_token").and_then(|token| state.tokens.get(token)).and_then(|t| t.agentid);
     state.faults.meet(&call.path, call.query.get("key").map(String::as_str), agentid)
 }
@@ -372,7 +375,7 @@ fn log(world: &World, call: &Call, errcode: Option<i64>) {
     let text = if call.content_type.starts_with("multipart/") {
         format!("[{} bytes of {}]", call.body.len(), call.content_type)
     } else {
-        String::from_utf8_lossy(&call.body).into_owned()
+        String::from_utf8(call.body.to_vec()).unwrap_or_else(|_| String::from_utf8_lossy(&call.body).into_owned())
     };
     let logged = Logged {
         number: 0,
@@ -383,7 +386,7 @@ fn log(world: &World, call: &Call, errcode: Option<i64>) {
         errcode,
         body: text,
     };
-    world.state.lock().log(logged);
+    world.requests.lock().add(logged);
 }
 
 fn known_text(errcode: i64) -> &'static str {

@@ -6,6 +6,7 @@ mod company;
 mod outbox;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -22,9 +23,10 @@ use crate::rules::Rules;
 use crate::smart_robot::SmartRobots;
 
 pub(crate) use company::{App, Chat, Corp, Job, Member, Party, Tag};
+pub(crate) use outbox::RequestLog;
 pub use outbox::{Logged, Sent, Target};
 
-/// The most requests and messages kept; the oldest go first.
+/// The most messages kept, and requests; the oldest go first.
 const KEPT: usize = 400_000;
 /// How long a media id lives (path/90253).
 pub(crate) const MEDIA_LIFE: Millis = 3 * DAY;
@@ -36,7 +38,11 @@ const BASE_PER_MINUTE: usize = 10_000;
 pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) state: Mutex<State>,
+    /// Beside the state: every call is logged, and none waits for another's log.
+    pub(crate) requests: Mutex<RequestLog>,
     pub(crate) events: broadcast::Sender<u64>,
+    /// Whether there may be faults, so that calls need not look.
+    troubled: AtomicBool,
     pub(crate) callbacks: Callbacks,
     /// Known once it listens.
     origin: OnceLock<String>,
@@ -53,8 +59,6 @@ pub(crate) struct State {
     pub(crate) sent: VecDeque<Sent>,
     pub(crate) next_sent: u64,
     pub(crate) msgids: HashMap<String, u64>,
-    pub(crate) requests: VecDeque<Logged>,
-    pub(crate) next_request: u64,
     pub(crate) connections: u64,
     pub(crate) wrong_secrets: HashMap<String, Window>,
     pub(crate) base: HashMap<(String, String), Window>,
@@ -113,10 +117,21 @@ impl World {
         Arc::new_cyclic(|world| Self {
             clock: Clock::default(),
             state: Mutex::new(state),
+            requests: Mutex::default(),
             events: broadcast::channel(1024).0,
+            troubled: AtomicBool::new(false),
             callbacks: Callbacks::new(world.clone()),
             origin: OnceLock::new(),
         })
+    }
+
+    /// Notes that faults were added.
+    pub(crate) fn trouble_may_come(&self) {
+        self.troubled.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Relaxed)
     }
 
     /// Where it listens.
@@ -130,8 +145,10 @@ impl World {
 
     /// Tells watchers that message `number` is new or has changed.
     pub(crate) fn announce(&self, number: u64) {
-        // Nobody may be watching.
-        let _nobody = self.events.send(number);
+        if self.events.receiver_count() > 0 {
+            // Nobody may be watching any more.
+            let _nobody = self.events.send(number);
+        }
     }
 }
 
@@ -148,8 +165,6 @@ impl State {
             sent: VecDeque::new(),
             next_sent: 1,
             msgids: HashMap::new(),
-            requests: VecDeque::new(),
-            next_request: 1,
             connections: 0,
             wrong_secrets: HashMap::new(),
             base: HashMap::new(),
@@ -193,15 +208,6 @@ impl State {
     pub(crate) fn sent_mut(&mut self, number: u64) -> Option<&mut Sent> {
         let first = self.sent.front()?.number;
         self.sent.get_mut(usize::try_from(number.checked_sub(first)?).ok()?)
-    }
-
-    pub(crate) fn log(&mut self, mut logged: Logged) {
-        logged.number = self.next_request;
-        self.next_request += 1;
-        self.requests.push_back(logged);
-        if self.requests.len() > KEPT {
-            self.requests.pop_front();
-        }
     }
 
     /// Counts a call against the company's base frequency of that interface (path/90312).

@@ -84,8 +84,8 @@ async fn outbox(Shared(control): Shared<Control>, Query(page): Query<Since>) -> 
 }
 
 async fn requests(Shared(control): Shared<Control>, Query(page): Query<Since>) -> Json<Vec<Logged>> {
-    let state = control.world.state.lock();
-    let after = state.requests.iter().filter(|request| request.number > page.since);
+    let requests = control.world.requests.lock();
+    let after = requests.iter().filter(|request| request.number > page.since);
     Json(after.take(page.limit.unwrap_or(usize::MAX)).cloned().collect())
 }
 

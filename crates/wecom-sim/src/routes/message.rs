@@ -23,9 +23,8 @@ const SHANGHAI: Millis = 8 * crate::clock::HOUR;
 
 pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     let now = world.clock.now();
-    let warns = world.state.lock().rules.warn_wrong_types;
     // What needs nobody else is done before the world is held.
-    let (mut body, warned) = reader::parse(&call.body, warns);
+    let (mut body, warned) = reader::parse(&call.body, true);
     let msgid = random_id(63);
     let mut state = world.state.lock();
     let token = authorise(&state, call, now)?;
@@ -33,6 +32,9 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     // With GET the body is not seen.
     if call.method != axum::http::Method::POST {
         return refuse(40_058, "invalid Request Parameter");
+    }
+    if warned && !state.rules.warn_wrong_types {
+        body = Value::Null;
     }
     let checked = {
         let request = Reader::new(&body, state.rules.warn_wrong_types)?;

@@ -1,10 +1,11 @@
 //! What was sent and asked, as it was taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::KEPT;
 use crate::clock::Millis;
 
 /// Where a message went.
@@ -134,4 +135,31 @@ pub struct Logged {
     pub errcode: Option<i64>,
     /// The body, as far as it is text.
     pub body: String,
+}
+
+/// The requests as they arrived, numbered.
+#[derive(Debug, Default)]
+pub(crate) struct RequestLog {
+    kept: VecDeque<Logged>,
+    count: u64,
+}
+
+impl RequestLog {
+    pub(crate) fn add(&mut self, mut logged: Logged) {
+        self.count += 1;
+        logged.number = self.count;
+        self.kept.push_back(logged);
+        if self.kept.len() > KEPT {
+            self.kept.pop_front();
+        }
+    }
+
+    /// How many there were, those that are no longer kept included.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Logged> {
+        self.kept.iter()
+    }
 }
