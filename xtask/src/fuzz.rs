@@ -52,6 +52,12 @@ fn cargo_fuzz() -> Command {
 }
 
 fn install() -> anyhow::Result<()> {
+    // The fuzzer itself is C++.
+    if !Command::new("c++").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        say("fuzz: installing g++");
+        let status = Command::new("apt-get").args(["install", "-y", "-q", "g++"]).status()?;
+        ensure!(status.success(), "g++ could not be installed: install a C++ compiler by hand");
+    }
     let there = cargo_fuzz().args(["fuzz", "--version"]).output().is_ok_and(|output| output.status.success());
     if there {
         return Ok(());

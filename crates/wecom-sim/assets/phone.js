@@ -11,7 +11,7 @@ let chosen = decodeURIComponent(location.hash.slice(1)) || null; // a link such 
 const list = (value) => (Array.isArray(value) ? value : value === undefined || value === null || value === '' ? [] : [value]);
 const text = (value) => (value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value));
 const file = (id) => files.get(id) || id;
-const KINDS = { image: '图片', voice: '语音', video: '视频', file: '文件', textcard: '卡片', news: '图文', mpnews: '图文', template_card: '卡片', miniprogram_notice: '小程序' };
+const KINDS = { image: '图片', voice: '语音', video: '视频', file: '文件', textcard: '卡片', news: '图文', mpnews: '图文', template_card: '卡片', taskcard: '卡片', miniprogram_notice: '小程序', stream: '智能机器人', stream_with_template_card: '智能机器人' };
 
 const el = (tag, className, content) => {
   const node = document.createElement(tag);
@@ -119,6 +119,25 @@ function lints(c) {
     .map(([path, limit, value]) => `${path}: ${[...value].length} 字 > ${limit} (建议 advisory)`);
 }
 
+// A smart robot's text as it grows; what it thinks is set apart.
+function stream(parent, s) {
+  const source = text(s.content);
+  const thought = /<think>([\s\S]*?)(<\/think>|$)/.exec(source);
+  if (thought) parent.append(el('div', 'quote', thought[1]));
+  markdownV2(parent, source.replace(/<think>[\s\S]*?(<\/think>|$)/, ''));
+  if (!s.finish) parent.append(el('div', 'desc', '…'));
+}
+
+// A card as this member's copy shows it: WeCom changes copies one by one, or everybody's.
+function copy(parent, c, update) {
+  if (!update) return card(parent, c);
+  if (update.template_card) { card(parent, { ...update.template_card, button_list: update.template_card.replace_text ? [] : update.template_card.button_list }); if (update.template_card.replace_text) parent.append(el('div', 'button', update.template_card.replace_text)); return undefined; }
+  const replaced = update.button ? update.button.replace_name : update.replace_name || (update.passive_template_card || {}).ReplaceText || '已更新';
+  card(parent, { ...c, button_list: [], submit_button: undefined });
+  parent.append(el('div', 'button', replaced));
+  return undefined;
+}
+
 function bubble(sent) {
   const node = el('div', 'bubble');
   const content = sent.body[sent.msgtype] || {};
@@ -136,11 +155,14 @@ function bubble(sent) {
       for (const m of mentions) node.append(el('span', 'mention', ' @' + (m === '@all' ? '所有人' : names.get(m) || text(m))));
       break;
     }
-    case 'markdown': node.classList.add('block'); markdown(node, text(content.content)); break;
+    case 'markdown': node.classList.add('block'); (sent.target.kind === 'smart_robot' ? markdownV2 : markdown)(node, text(content.content)); break;
     case 'markdown_v2': node.classList.add('block'); markdownV2(node, text(content.content)); break;
     case 'textcard': node.classList.add('block'); node.append(el('h3', '', content.title), el('div', 'desc', text(content.description).replace(/<br>|<\/div>/g, '\n').replace(/<[^>]+>/g, '')), el('div', 'link', (content.btntxt || '详情') + ' ›')); break;
     case 'news': case 'mpnews': node.classList.add('block'); for (const a of list(content.articles)) node.append(el('h3', '', a.title), el('div', 'desc', a.description || a.digest || '')); break;
-    case 'template_card': node.classList.add('block'); card(node, content); for (const lint of lints(content)) node.append(el('div', 'lint', lint)); break;
+    case 'stream': node.classList.add('block'); stream(node, content); break;
+    case 'stream_with_template_card': node.classList.add('block'); stream(node, sent.body.stream || {}); if (sent.body.template_card) card(node, sent.body.template_card); break;
+    case 'taskcard': node.classList.add('block'); node.append(el('h3', '', content.title), el('div', 'desc', content.description || '')); for (const b of list(content.btn)) node.append(el('div', 'button', b.name)); break;
+    case 'template_card': node.classList.add('block'); copy(node, content, (sent.updates || {})[(chosen || '').split(':').pop()] || (sent.updates || {})['*']); for (const lint of lints(content)) node.append(el('div', 'lint', lint)); break;
     case 'miniprogram_notice': {
       node.classList.add('block');
       node.append(el('h3', '', content.title), el('div', 'desc', content.description || ''));
@@ -184,7 +206,7 @@ function draw() {
   const page = document.getElementById('messages');
   page.replaceChildren(...[...current.messages.values()].slice(-200).map((sent) => {
     const node = el('div', 'message' + (sent.recalled ? ' recalled' : ''));
-    const from = sent.target.kind === 'robot' ? '🤖 消息推送' : apps.get(sent.target.agentid) || String(sent.target.agentid);
+    const from = sent.target.kind === 'robot' ? '🤖 消息推送' : sent.target.kind === 'smart_robot' ? '🤖 ' + sent.target.bot_id : apps.get(sent.target.agentid) || String(sent.target.agentid);
     node.append(el('div', 'from', `${from} · ${new Date(sent.at).toLocaleString('zh-CN')}`), drawn(sent));
     return node;
   }));

@@ -18,6 +18,7 @@ mod token;
 mod user;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -33,12 +34,17 @@ pub(crate) struct Call {
     pub(crate) query: HashMap<String, String>,
     pub(crate) content_type: String,
     pub(crate) body: Bytes,
-    pub(crate) from_ip: String,
+    pub(crate) from_ip: Option<IpAddr>,
     /// The `Range` header.
     pub(crate) range: Option<String>,
 }
 
 impl Call {
+    /// Where it comes from, as text.
+    pub(crate) fn address(&self) -> String {
+        self.from_ip.map(|address| address.to_string()).unwrap_or_default()
+    }
+
     /// A parameter of the query; an absent one is empty.
     pub(crate) fn parameter(&self, name: &str) -> &str {
         self.query.get(name).map(String::as_str).unwrap_or_default()
@@ -97,7 +103,7 @@ impl Answer {
             format!(
                 "{errmsg}, hint: [{}{digits}], from ip: {}, more info at https://open.work.weixin.qq.com/devtool/query?e={errcode}",
                 now / 1000,
-                call.from_ip
+                call.address()
             )
         };
         let mut map = Map::new();
@@ -267,7 +273,7 @@ fn authorise(state: &State, call: &Call, now: i64) -> Result<Token, Refused> {
 /// Refuses an address that the application does not trust (60020).
 fn check_address(state: &State, corp: &str, agentid: Option<i64>, call: &Call) -> Result<(), Refused> {
     let app = agentid.and_then(|id| state.corps.get(corp)?.apps.get(&id));
-    let trusts = |list: &Vec<String>| list.contains(&call.from_ip);
+    let trusts = |list: &Vec<String>| list.contains(&call.address());
     match app {
         Some(app) if !app.lock().trusted_addresses.as_ref().is_none_or(trusts) => {
             crate::rules::refuse(60_020, "not allow to access from your ip")

@@ -227,7 +227,7 @@ async fn read(request: Request) -> Option<Call> {
     let query = Query::<HashMap<String, String>>::try_from_uri(&head.uri).map(|query| query.0).unwrap_or_default();
     let content_type =
         head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-    let from_ip = head.extensions.get::<SocketAddr>().map_or_else(String::new, |from| from.ip().to_string());
+    let from_ip = head.extensions.get::<SocketAddr>().map(SocketAddr::ip);
     let range = head.headers.get(header::RANGE).and_then(|v| v.to_str().ok()).map(str::to_owned);
     Some(Call { method: head.method, path: head.uri.path().to_owned(), query, content_type, body, from_ip, range })
 }

@@ -309,6 +309,10 @@ impl Transport {
     pub(crate) async fn call(&self, request: Outgoing<'_>, deadline: Instant) -> Result<Bytes, Error> {
         let (path, began) = (request.path, Instant::now());
         let result = self.exchange(request, deadline).await.and_then(|answer| crate::client::envelope_of(path, answer));
+        if tracing::enabled!(tracing::Level::TRACE) {
+            let errcode = result.as_ref().err().and_then(Error::errcode).map(|code| code.0);
+            tracing::trace!(path, took = ?began.elapsed(), failed = result.is_err(), errcode, "Exchanged with WeCom");
+        }
         if let Some(observer) = &self.inner.observer {
             let answered_bytes = result.as_ref().map_or(0, Bytes::len);
             observer.exchanged(&Exchange { path, took: began.elapsed(), answered_bytes, error: result.as_ref().err() });

@@ -44,20 +44,17 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
         let checked = check(&request, &state, &token, &app, now).map_err(|refused| request.warning_before(refused))?;
         Checked { warned: request.warned(), ..checked }
     };
-    let Checked { msgtype, resolved, duplicate_until, calls_back, warned } = checked;
+    let Checked { msgtype, mut resolved, duplicate_until, calls_back, warned } = checked;
     if msgtype == "text" && state.rules.cut_long_text || msgtype == "markdown" && state.rules.cut_long_markdown {
         cut(&mut body, &msgtype);
     }
     let mut app = app.lock();
-    let mut answer = listing(&resolved);
-    answer.warn(warned);
     let check = duplicate_until.map(|until| (<[u8; 32]>::from(Sha256::digest(&call.body)), until));
     app.forget_checked(now);
     if check.is_some_and(|(hash, _)| app.checked.get(&hash).is_some_and(|until| *until > now)) {
         let shown = state.rules.fresh_msgid_for_duplicates.then_some(msgid);
-        if let Some(msgid) = &shown {
-            answer.0.insert("msgid".to_owned(), msgid.clone().into());
-        }
+        let mut answer = listing(&resolved, warned);
+        answer.0.extend(shown.clone().map(|msgid| ("msgid".to_owned(), msgid.into())));
         let agentid = token.agentid.unwrap_or_default();
         let target = Target::App { agentid, users: Vec::new(), dropped: Vec::new() };
         let sent = Sent { msgid: shown, swallowed: true, ..Sent::new(now, target, &msgtype, body) };
@@ -76,15 +73,16 @@ pub(super) fn send(world: &World, call: &Call) -> Result<Answer, Refused> {
     if let Some((hash, until)) = check {
         app.checked.insert(hash, until);
     }
-    let (users, dropped) = resolved.reached.into_iter().partition(|userid| app.admit_to(userid, now));
+    let reached = std::mem::take(&mut resolved.reached);
+    let (users, dropped) = reached.into_iter().partition(|userid| app.admit_to(userid, now));
     let target = Target::App { agentid: token.agentid.unwrap_or_default(), users, dropped };
-    answer.0.insert("msgid".to_owned(), msgid.clone().into());
     drop(app);
-    let number = state.keep(Sent { msgid: Some(msgid), ..Sent::new(now, target, &msgtype, body) });
-    if calls_back {
-        let code = card::code_for_sender(&mut state, token.agentid.unwrap_or_default(), number, now);
-        answer.0.insert("response_code".to_owned(), code.into());
-    }
+    let number = state.keep(Sent { msgid: Some(msgid.clone()), ..Sent::new(now, target, &msgtype, body) });
+    let code = calls_back.then(|| card::code_for_sender(&mut state, token.agentid.unwrap_or_default(), number, now));
+    drop(state);
+    let mut answer = listing(&resolved, warned);
+    answer.0.insert("msgid".to_owned(), msgid.into());
+    answer.0.extend(code.map(|code| ("response_code".to_owned(), code.into())));
     world.announce(number);
     Ok(answer)
 }
@@ -141,8 +139,10 @@ fn cut(body: &mut Value, msgtype: &str) {
 }
 
 /// `invaliduser` is there even when empty, the other lists only when they are not.
-fn listing(resolved: &Resolved) -> Answer {
-    let mut answer = Answer::ok(json!({ "invaliduser": resolved.invalid_users.join("|") }));
+fn listing(resolved: &Resolved, warned: bool) -> Answer {
+    let mut answer = Answer::ok(Value::Null);
+    answer.warn(warned);
+    answer.0.insert("invaliduser".to_owned(), resolved.invalid_users.join("|").into());
     for (name, ids) in [
         ("invalidparty", &resolved.invalid_parties),
         ("invalidtag", &resolved.invalid_tags),

@@ -16,7 +16,7 @@ pub(super) fn get(world: &World, call: &Call) -> Result<Answer, Refused> {
     let Some(corp_id) = parameter("corpid") else { return refuse(41_002, "corpid missing") };
     let mut state = world.state.lock();
     let allowed = state.rules.wrong_secrets_block_after;
-    let wrong = state.wrong_secrets.entry(call.from_ip.clone()).or_insert_with(|| Window::new(allowed, HOUR));
+    let wrong = state.wrong_secrets.entry(call.address()).or_insert_with(|| Window::new(allowed, HOUR));
     wrong.set_limit(allowed);
     if wrong.is_blocked(now) {
         return refuse(45_009, "api freq out of limit");
@@ -33,7 +33,7 @@ pub(super) fn get(world: &World, call: &Call) -> Result<Answer, Refused> {
         super::check_address(&state, corp_id, Some(agentid), call)?;
     }
     let Some(agentid) = owner_of(&state, corp_id, secret)? else {
-        if let Some(wrong) = state.wrong_secrets.get_mut(&call.from_ip) {
+        if let Some(wrong) = state.wrong_secrets.get_mut(&call.address()) {
             wrong.count_or_block(now);
         }
         return refuse(40_001, "invalid credential");

@@ -63,7 +63,7 @@ impl Addressed {
 
     /// Finds the members behind the lists; everything invalid is 81013.
     pub(crate) fn resolve(&self, corp: &Corp, app: &App) -> Result<Resolved, Refused> {
-        let visible: BTreeSet<u64> = app.visible_parties.iter().flat_map(|top| corp.below(*top)).collect();
+        let visible: Vec<u64> = app.visible_parties.iter().flat_map(|top| corp.below(*top)).collect();
         let sees = |userid: &str| {
             corp.member(userid).is_some_and(|member| member.parties.iter().any(|party| visible.contains(party)))
         };
