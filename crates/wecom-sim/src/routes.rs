@@ -147,7 +147,7 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Option<Result<Reply, R
         "get_jsapi_ticket" => network::jsapi_ticket(world, call),
         "ticket/get" => network::agent_ticket(world, call),
         "aibot/response" => aibot_response(world, call),
-        _ => of_family(world, call, path)?,
+        _ => of_people(path).or_else(|| of_application(path)).or_else(|| of_jobs(path))?(world, call),
     };
     Some(answered.map(Reply::Json))
 }
@@ -159,99 +159,84 @@ fn aibot_response(world: &World, call: &Call) -> Result<Answer, Refused> {
     Ok(Answer::ok(nothing()))
 }
 
-/// The families of which every call is plain JSON.
-fn of_family(world: &World, call: &Call, path: &str) -> Option<Result<Answer, Refused>> {
-    let (family, name) = path.split_once('/')?;
-    let route = match family {
-        "appchat" => match name {
-            "create" => appchat::create,
-            "update" => appchat::update,
-            "get" => appchat::get,
-            "send" => appchat::send,
-            _ => return None,
-        },
-        "agent" => match name {
-            "get" => agent::get,
-            "list" => agent::list,
-            "set" => agent::set,
-            "set_workbench_template" => agent::set_workbench_template,
-            "get_workbench_template" => agent::get_workbench_template,
-            "set_workbench_data" => agent::set_workbench_data,
-            "batch_set_workbench_data" => agent::batch_set_workbench_data,
-            _ => return None,
-        },
-        "menu" => match name {
-            "create" => agent::create_menu,
-            "get" => agent::get_menu,
-            "delete" => agent::delete_menu,
-            _ => return None,
-        },
-        "user" => match name {
-            "get" => user::get,
-            "simplelist" => user::simplelist,
-            "list" => user::list,
-            "list_id" => user::list_id,
-            "getuserid" => user::getuserid,
-            "get_userid_by_email" => user::get_userid_by_email,
-            "convert_to_openid" => user::convert_to_openid,
-            "convert_to_userid" => user::convert_to_userid,
-            "authsucc" => user::authsucc,
-            "get_active_stat" => user::get_active_stat,
-            "create" => user::create,
-            "update" => user::update,
-            "delete" => user::delete,
-            "batchdelete" => user::batchdelete,
-            "getuserinfo" => oauth::getuserinfo,
-            "getuserdetail" => oauth::getuserdetail,
-            "tfa_succ" => oauth::tfa_succ,
-            _ => return None,
-        },
-        "auth" => match name {
-            "getuserinfo" => oauth::getuserinfo,
-            "getuserdetail" => oauth::getuserdetail,
-            "get_tfa_info" => oauth::get_tfa_info,
-            _ => return None,
-        },
-        "department" => match name {
-            "create" => department::create,
-            "update" => department::update,
-            "delete" => department::delete,
-            "list" => department::list,
-            "simplelist" => department::simplelist,
-            "get" => department::get,
-            _ => return None,
-        },
-        "tag" => match name {
-            "create" => tag::create,
-            "update" => tag::update,
-            "delete" => tag::delete,
-            "get" => tag::get,
-            "addtagusers" => tag::addtagusers,
-            "deltagusers" => tag::deltagusers,
-            "list" => tag::list,
-            _ => return None,
-        },
-        "batch" => match name {
-            "invite" => jobs::invite,
-            "syncuser" | "replaceuser" | "replaceparty" => jobs::import,
-            "getresult" => jobs::import_result,
-            "openuserid_to_userid" => jobs::openuserid_to_userid,
-            _ => return None,
-        },
-        "export" => match name {
-            "simple_user" | "user" | "department" | "taguser" => jobs::export,
-            "get_result" => jobs::export_result,
-            _ => return None,
-        },
-        "media" => match name {
-            "upload_by_url" => jobs::upload_by_url,
-            "get_upload_by_url_result" => jobs::upload_by_url_result,
-            _ => return None,
-        },
-        "corp" if name == "get_join_qrcode" => user::get_join_qrcode,
+/// A call that is plain JSON.
+type Route = fn(&World, &Call) -> Result<Answer, Refused>;
+
+/// Members, departments and tags.
+fn of_people(path: &str) -> Option<Route> {
+    Some(match path {
+        "user/get" => user::get,
+        "user/simplelist" => user::simplelist,
+        "user/list" => user::list,
+        "user/list_id" => user::list_id,
+        "user/getuserid" => user::getuserid,
+        "user/get_userid_by_email" => user::get_userid_by_email,
+        "user/convert_to_openid" => user::convert_to_openid,
+        "user/convert_to_userid" => user::convert_to_userid,
+        "user/authsucc" => user::authsucc,
+        "user/get_active_stat" => user::get_active_stat,
+        "user/create" => user::create,
+        "user/update" => user::update,
+        "user/delete" => user::delete,
+        "user/batchdelete" => user::batchdelete,
+        "user/getuserinfo" => oauth::getuserinfo,
+        "user/getuserdetail" => oauth::getuserdetail,
+        "user/tfa_succ" => oauth::tfa_succ,
+        "auth/getuserinfo" => oauth::getuserinfo,
+        "auth/getuserdetail" => oauth::getuserdetail,
+        "auth/get_tfa_info" => oauth::get_tfa_info,
+        "department/create" => department::create,
+        "department/update" => department::update,
+        "department/delete" => department::delete,
+        "department/list" => department::list,
+        "department/simplelist" => department::simplelist,
+        "department/get" => department::get,
+        "tag/create" => tag::create,
+        "tag/update" => tag::update,
+        "tag/delete" => tag::delete,
+        "tag/get" => tag::get,
+        "tag/addtagusers" => tag::addtagusers,
+        "tag/deltagusers" => tag::deltagusers,
+        "tag/list" => tag::list,
+        "corp/get_join_qrcode" => user::get_join_qrcode,
         _ => return None,
-    };
-    Some(route(world, call))
+    })
+}
+
+/// What an application owns.
+fn of_application(path: &str) -> Option<Route> {
+    Some(match path {
+        "appchat/create" => appchat::create,
+        "appchat/update" => appchat::update,
+        "appchat/get" => appchat::get,
+        "appchat/send" => appchat::send,
+        "agent/get" => agent::get,
+        "agent/list" => agent::list,
+        "agent/set" => agent::set,
+        "agent/set_workbench_template" => agent::set_workbench_template,
+        "agent/get_workbench_template" => agent::get_workbench_template,
+        "agent/set_workbench_data" => agent::set_workbench_data,
+        "agent/batch_set_workbench_data" => agent::batch_set_workbench_data,
+        "menu/create" => agent::create_menu,
+        "menu/get" => agent::get_menu,
+        "menu/delete" => agent::delete_menu,
+        _ => return None,
+    })
+}
+
+/// What takes its time.
+fn of_jobs(path: &str) -> Option<Route> {
+    Some(match path {
+        "batch/invite" => jobs::invite,
+        "batch/syncuser" | "batch/replaceuser" | "batch/replaceparty" => jobs::import,
+        "batch/getresult" => jobs::import_result,
+        "batch/openuserid_to_userid" => jobs::openuserid_to_userid,
+        "export/simple_user" | "export/user" | "export/department" | "export/taguser" => jobs::export,
+        "export/get_result" => jobs::export_result,
+        "media/upload_by_url" => jobs::upload_by_url,
+        "media/get_upload_by_url_result" => jobs::upload_by_url_result,
+        _ => return None,
+    })
 }
 
 /// Checks the token before anything else: missing (41001), then unknown (40014) or expired (42001).

@@ -63,17 +63,8 @@ fn build(
     req_id: &str,
     now: Millis,
 ) -> Result<(Value, Option<Endpoint>), String> {
-    let card = match &said.what {
-        RobotWhat::Press { number, .. } => Some(
-            state
-                .sent_mut(*number)
-                .and_then(|sent| sent.body.get("template_card").cloned())
-                .ok_or("there is no such card")?,
-        ),
-        _ => None,
-    };
-    let Some(robot) = state.smart_robots.get_mut(&said.bot_id) else { return Err("there is no such robot".to_owned()) };
-    let url = robot.url.clone();
+    let nobody = || "there is no such robot".to_owned();
+    let url = state.smart_robots.get(&said.bot_id).ok_or_else(nobody)?.url.clone();
     let group = said.chatid.is_some();
     let chat = said.chatid.clone().unwrap_or_else(|| said.userid.clone());
     let mut body = json!({
@@ -83,83 +74,24 @@ fn build(
     if let Some(chatid) = &said.chatid {
         body["chatid"] = chatid.clone().into();
     }
-    let mut kind = ToldKind::Message;
-    let event = |name: &str, payload: Value| json!({ "eventtype": name, name: payload });
-    match &said.what {
-        RobotWhat::Text(text) => {
-            let content = if group { format!("@{} {text}", said.bot_id) } else { text.clone() };
-            (body["msgtype"], body["text"]) = ("text".into(), json!({ "content": content }));
+    let kind = match message(world, state, said, url.as_ref())? {
+        Some((msgtype, content)) => {
+            (body["msgtype"], body[msgtype]) = (msgtype.into(), content);
+            ToldKind::Message
         }
-        RobotWhat::Voice(text) => (body["msgtype"], body["voice"]) = ("voice".into(), json!({ "content": text })),
-        RobotWhat::File { name, content } => {
-            (body["msgtype"], body["file"]) = ("file".into(), served(world, state, url.as_ref(), name, content));
+        None => {
+            let (kind, name, payload) = event(state, said)?;
+            (body["msgtype"], body["create_time"]) = ("event".into(), (now / 1000).into());
+            body["event"] = json!({ "eventtype": name, name: payload });
+            kind
         }
-        RobotWhat::Image(content) => {
-            (body["msgtype"], body["image"]) =
-                ("image".into(), served(world, state, url.as_ref(), "image.jpg", content));
-        }
-        RobotWhat::Video(content) => {
-            (body["msgtype"], body["video"]) =
-                ("video".into(), served(world, state, url.as_ref(), "video.mp4", content));
-        }
-        RobotWhat::Mixed { text, image } => {
-            let image = served(world, state, url.as_ref(), "image.jpg", image);
-            let items = json!([
-                { "msgtype": "text", "text": { "content": text } }, { "msgtype": "image", "image": image },
-            ]);
-            (body["msgtype"], body["mixed"]) = ("mixed".into(), json!({ "msg_item": items }));
-        }
-        RobotWhat::Quote { text, quoted } => {
-            (body["msgtype"], body["text"]) = ("text".into(), json!({ "content": text }));
-            body["quote"] = json!({ "msgtype": "text", "text": { "content": quoted } });
-        }
-        RobotWhat::EnterChat => {
-            kind = ToldKind::EnterChat;
-            (body["msgtype"], body["event"]) = ("event".into(), event("enter_chat", json!({})));
-        }
-        RobotWhat::Press { number, key, selected } => {
-            let card = card.unwrap_or_default();
-            let press =
-                Press { number: *number, userid: said.userid.clone(), key: key.clone(), selected: selected.clone() };
-            if !press.fits(&card) {
-                return Err("the card has no such button".to_owned());
-            }
-            let task_id = card["task_id"].as_str().unwrap_or_default().to_owned();
-            let mut payload = json!({ "card_type": card["card_type"], "event_key": key, "task_id": task_id });
-            if !selected.is_empty() {
-                let item = |(question, options): &(String, Vec<String>)| json!({ "question_key": question, "option_ids": { "option_id": options } });
-                payload["selected_items"] = json!({ "selected_item": selected.iter().map(item).collect::<Vec<_>>() });
-            }
-            kind = ToldKind::Press { task_id, number: *number };
-            (body["msgtype"], body["event"]) = ("event".into(), event("template_card_event", payload));
-        }
-        RobotWhat::Feedback { id, kind: opinion } => {
-            kind = ToldKind::Feedback;
-            let mut payload = json!({ "id": id, "type": opinion });
-            if *opinion == 2 {
-                (payload["content"], payload["inaccurate_reason_list"]) = ("".into(), json!([2]));
-            }
-            (body["msgtype"], body["event"]) = ("event".into(), event("feedback_event", payload));
-        }
+    };
+    if let RobotWhat::Quote { quoted, .. } = &said.what {
+        body["quote"] = json!({ "msgtype": "text", "text": { "content": quoted } });
     }
-    let Some(robot) = state.smart_robots.get_mut(&said.bot_id) else { return Err("there is no such robot".to_owned()) };
-    if body["msgtype"] == "event" {
-        body["create_time"] = (now / 1000).into();
-    }
+    let answerable = matches!(kind, ToldKind::Message | ToldKind::Press { .. });
     let told = Told { kind, chat, group, at: now, quick_answered: false };
-    if group
-        && matches!(
-            said.what,
-            RobotWhat::EnterChat
-                | RobotWhat::File { .. }
-                | RobotWhat::Image(_)
-                | RobotWhat::Voice(_)
-                | RobotWhat::Video(_)
-        )
-    {
-        return Err("in groups a robot hears texts and mixed messages only".to_owned());
-    }
-    let answerable = !matches!(said.what, RobotWhat::EnterChat | RobotWhat::Feedback { .. });
+    let robot = state.smart_robots.get_mut(&said.bot_id).ok_or_else(nobody)?;
     if url.is_some() && answerable {
         let code = random_id(43);
         robot.responses.insert(code.clone(), (told.clone(), now));
@@ -168,6 +100,68 @@ fn build(
     robot.told.insert(req_id.to_owned(), told.clone());
     robot.told.insert(msgid.to_owned(), told);
     Ok((body, url))
+}
+
+/// A message's type and content; `None` for what is an event (path/100719).
+fn message(
+    world: &World,
+    state: &mut State,
+    said: &RobotSaid,
+    url: Option<&Endpoint>,
+) -> Result<Option<(&'static str, Value)>, String> {
+    let group = said.chatid.is_some();
+    let message = match &said.what {
+        RobotWhat::Text(text) if group => ("text", json!({ "content": format!("@{} {text}", said.bot_id) })),
+        RobotWhat::Text(text) | RobotWhat::Quote { text, .. } => ("text", json!({ "content": text })),
+        RobotWhat::Mixed { text, image } => {
+            let image = served(world, state, url, "image.jpg", image);
+            let items = json!([
+                { "msgtype": "text", "text": { "content": text } }, { "msgtype": "image", "image": image },
+            ]);
+            ("mixed", json!({ "msg_item": items }))
+        }
+        RobotWhat::Press { .. } | RobotWhat::Feedback { .. } => return Ok(None),
+        _ if group => return Err("in groups a robot hears texts and mixed messages only".to_owned()),
+        RobotWhat::EnterChat => return Ok(None),
+        RobotWhat::Voice(text) => ("voice", json!({ "content": text })),
+        RobotWhat::File { name, content } => ("file", served(world, state, url, name, content)),
+        RobotWhat::Image(content) => ("image", served(world, state, url, "image.jpg", content)),
+        RobotWhat::Video(content) => ("video", served(world, state, url, "video.mp4", content)),
+    };
+    Ok(Some(message))
+}
+
+/// An event: what may answer it, its name, and its payload (path/101027).
+fn event(state: &mut State, said: &RobotSaid) -> Result<(ToldKind, &'static str, Value), String> {
+    match &said.what {
+        RobotWhat::Press { number, key, selected } => {
+            let card = state.sent_mut(*number).and_then(|sent| sent.body.get("template_card").cloned());
+            let card = card.ok_or("there is no such card")?;
+            let press =
+                Press { number: *number, userid: said.userid.clone(), key: key.clone(), selected: selected.clone() };
+            if !press.fits(&card) {
+                return Err("the card has no such button".to_owned());
+            }
+            let task_id = card["task_id"].as_str().unwrap_or_default().to_owned();
+            let mut payload = json!({ "card_type": card["card_type"], "event_key": key, "task_id": task_id });
+            if !selected.is_empty() {
+                let item = |(question, options): &(String, Vec<String>)| {
+                    let option_ids = json!({ "option_id": options });
+                    json!({ "question_key": question, "option_ids": option_ids })
+                };
+                payload["selected_items"] = json!({ "selected_item": selected.iter().map(item).collect::<Vec<_>>() });
+            }
+            Ok((ToldKind::Press { task_id, number: *number }, "template_card_event", payload))
+        }
+        RobotWhat::Feedback { id, kind } => {
+            let mut payload = json!({ "id": id, "type": kind });
+            if *kind == 2 {
+                (payload["content"], payload["inaccurate_reason_list"]) = ("".into(), json!([2]));
+            }
+            Ok((ToldKind::Feedback, "feedback_event", payload))
+        }
+        _ => Ok((ToldKind::EnterChat, "enter_chat", json!({}))),
+    }
 }
 
 /// Serves a file encrypted: with the callback's key by URL, with one of its own over a connection.
