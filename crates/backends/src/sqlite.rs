@@ -7,7 +7,11 @@
 mod admit;
 mod backup;
 mod commit_number;
+mod digest;
+mod directory;
+mod erasure;
 mod keys;
+mod media;
 mod memory;
 mod queue;
 mod readers;
@@ -17,6 +21,7 @@ mod rows;
 mod schema;
 mod search;
 mod settle;
+mod stats;
 mod upkeep;
 mod writer;
 
@@ -25,11 +30,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::ports::Clock;
+use pipeline::ports::{Clock, LedgerError, LedgerErrorKind};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use self::commit_number::CommitNumber;
+use self::media::Shelf;
 use self::memory::Memory;
 use self::readers::Readers;
 use self::writer::Writer;
@@ -54,6 +60,8 @@ const NAME: &str = "ledger.sqlite";
 pub struct SqliteLedger {
     writer: Writer,
     readers: Readers,
+    shelf: Shelf,
+    file: File,
     /// Held as long as the ledger is open.
     _lock: Option<fs::File>,
 }
@@ -166,6 +174,30 @@ impl File {
     }
 }
 
+impl File {
+    /// Copies the log back and empties it, so that it holds nothing of what was erased.
+    async fn wipe_log(&self) -> Result<(), LedgerError> {
+        if self.memory {
+            return Ok(());
+        }
+        let file = self.clone();
+        let wiping = tokio::task::spawn_blocking(move || {
+            let connection = file.connect_to_write()?;
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        });
+        let failed = |source: Option<Box<dyn std::error::Error + Send + Sync>>| LedgerError {
+            operation: "wipe the log",
+            kind: LedgerErrorKind::Unavailable,
+            source,
+        };
+        match wiping.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(failed(Some(Box::new(error)))),
+            Err(_panicked) => Err(failed(None)),
+        }
+    }
+}
+
 impl SqliteLedger {
     /// Opens or makes the ledger in a data directory; `accept_loss` goes on with a database that has lost commits.
     ///
@@ -185,7 +217,8 @@ impl SqliteLedger {
         // SQLite gives the files beside it the same mode.
         private_file(&path).map_err(directory)?;
         let file = File { path, memory: false };
-        tokio::task::spawn_blocking(move || Self::start(file, clock, Some((lock, numbers, accept_loss))))
+        let shelf = Shelf::Folder(data_dir.join("media"));
+        tokio::task::spawn_blocking(move || Self::start(file, shelf, clock, Some((lock, numbers, accept_loss))))
             .await
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
@@ -197,11 +230,12 @@ impl SqliteLedger {
     pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         // The memdb VFS lets several connections of this process share one database by name.
         let name = format!("/hongyan-{}", NEXT_IN_MEMORY.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        Self::start(File { path: PathBuf::from(name), memory: true }, clock, None)
+        Self::start(File { path: PathBuf::from(name), memory: true }, Shelf::Memory(Arc::default()), clock, None)
     }
 
     fn start(
         file: File,
+        shelf: Shelf,
         clock: Arc<dyn Clock>,
         disk: Option<(fs::File, CommitNumber, bool)>,
     ) -> Result<Self, OpenError> {
@@ -228,7 +262,7 @@ impl SqliteLedger {
         let readers = Readers::open(file.clone()).map_err(failed)?;
         let memory = Memory::load(&connection).map_err(failed)?;
         let writer = Writer::start(connection, memory, file.clone(), (numbers, clock));
-        Ok(Self { writer, readers, _lock: lock })
+        Ok(Self { writer, readers, shelf, file, _lock: lock })
     }
 }
 

@@ -5,19 +5,8 @@ use domain::{Content, ContentKind, Violation};
 use serde::de::DeserializeOwned;
 use wecom::LimitViolation;
 
-/// Media of ours belong to a later version; WeCom's ids never begin so.
-fn refuse_own_media(content: &Content) -> Result<(), Vec<Violation>> {
-    if !content.object().contains("\"med_") {
-        return Ok(());
-    }
-    let field = format!("{}.media_id", content.kind().name());
-    let hint = "give the media_id of an upload to WeCom";
-    Err(vec![Violation::new("not_available", field, "does not take `med_…` in this version").with_hint(hint)])
-}
-
 /// Reads the object under the content's key.
 pub(crate) fn read<T: DeserializeOwned>(content: &Content) -> Result<T, Vec<Violation>> {
-    refuse_own_media(content)?;
     let mut json = serde_json::Deserializer::from_str(content.object());
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let kind = content.kind().name();

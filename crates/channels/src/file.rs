@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{Attempt, CallLimits, Content, FailureClass, Lane, Options, Quota, Reason, RecipientSet, Violation};
-use pipeline::ports::{Channel, RecallAnswer};
+use domain::{
+    Attempt, CallLimits, Content, ContentKind, FailureClass, Lane, Options, Quota, Reason, RecipientSet, Violation,
+};
+use pipeline::ports::{Channel, MediaKind, RecallAnswer, UploadAnswer};
 
 /// Writes each request of another channel to a file.
 #[derive(Debug)]
@@ -58,8 +60,24 @@ impl Channel for FileChannel {
         None
     }
 
-    fn call_limits(&self) -> CallLimits {
+    fn call_limits(&self) -> Option<CallLimits> {
         self.inner.call_limits()
+    }
+
+    fn parts(&self, content: &Content, options: &Options) -> Result<Vec<Content>, Vec<Violation>> {
+        self.inner.parts(content, options)
+    }
+
+    fn longest(&self, kind: ContentKind) -> Option<usize> {
+        self.inner.longest(kind)
+    }
+
+    fn media_scope(&self) -> Option<String> {
+        None
+    }
+
+    async fn upload(&self, _kind: MediaKind, file_name: &str, _content: Bytes) -> UploadAnswer {
+        UploadAnswer::Uploaded(file_name.to_owned())
     }
 
     fn duplicate_check(&self) -> Option<Duration> {
@@ -76,7 +94,7 @@ impl Channel for FileChannel {
         self.inner.render(content, options, recipients, duplicate_check)
     }
 
-    async fn attempt(&self, body: Bytes, _recipients: &RecipientSet) -> Attempt {
+    async fn attempt(&self, body: Bytes, _recipients: &RecipientSet, _address: Option<&str>) -> Attempt {
         match self.write(&body).await {
             Ok(name) => Attempt::Sent { refused: Vec::new(), handle: None, note: Some(format!("written to {name}")) },
             Err(error) => {

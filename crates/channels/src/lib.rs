@@ -4,6 +4,8 @@
 //! | --- | --- | --- |
 //! | `wecom_app` | members, departments, tags | `[apps.NAME]` |
 //! | `wecom_robot` | a robot's group | `[robots.NAME]` |
+//! | `wecom_appchat` | a group chat of an application's | `[chats.NAME]` |
+//! | `email` | mailboxes | `[mail.NAME]` |
 //! | `file` | a folder, instead of WeCom: for development | `delivery.via = "file"` |
 //! | `recording` | nobody: it remembers, for tests | in code |
 //!
@@ -11,14 +13,23 @@
 
 mod config;
 mod content;
+mod email;
+mod fetch;
 mod file;
+mod fit;
 mod recording;
 mod verdict;
 mod wecom_app;
+mod wecom_appchat;
 mod wecom_robot;
 
-pub use config::{AppConfig, BuildError, Config, RobotConfig, Via, build};
+pub use config::{
+    AppConfig, Audience, BuildError, ChatsConfig, Config, MailConfig, Quotas, Readers, RobotConfig, Via, build,
+};
+pub use email::{Email, MailServer, MailServerError};
+pub use fetch::GuardedFetch;
 pub use file::FileChannel;
 pub use recording::RecordingChannel;
-pub use wecom_app::WecomApp;
+pub use wecom_app::{WecomApp, WecomAppConfig};
+pub use wecom_appchat::{ChatConfig, WecomAppchat};
 pub use wecom_robot::WecomRobot;

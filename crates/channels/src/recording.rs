@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{Attempt, CallLimits, Content, Lane, Options, Quota, RecipientSet, Violation};
+use domain::{Attempt, CallLimits, Content, ContentKind, Lane, Options, Quota, RecipientSet, Violation};
 use parking_lot::Mutex;
-use pipeline::ports::{Channel, RecallAnswer};
+use pipeline::ports::{Channel, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
 
 /// Remembers requests; takes everything unless scripted otherwise.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub struct RecordingChannel {
     concurrency: usize,
     quota: Option<Quota>,
     duplicate_check: Option<Duration>,
+    people_quota: PeopleQuota,
     script: Mutex<VecDeque<Scripted>>,
     requests: Mutex<Vec<Bytes>>,
 }
@@ -34,6 +35,7 @@ impl RecordingChannel {
             concurrency: 1,
             quota: None,
             duplicate_check: None,
+            people_quota: PeopleQuota::default(),
             script: Mutex::default(),
             requests: Mutex::default(),
         }
@@ -50,6 +52,13 @@ impl RecordingChannel {
     #[must_use]
     pub fn with_quota(mut self, quota: Quota) -> Self {
         self.quota = Some(quota);
+        self
+    }
+
+    /// Has quotas that count people.
+    #[must_use]
+    pub fn with_people_quota(mut self, quota: PeopleQuota) -> Self {
+        self.people_quota = quota;
         self
     }
 
@@ -90,8 +99,28 @@ impl Channel for RecordingChannel {
         self.quota
     }
 
-    fn call_limits(&self) -> CallLimits {
-        CallLimits { users: 1000, parties: 100, tags: 100 }
+    fn people_quota(&self) -> PeopleQuota {
+        self.people_quota.clone()
+    }
+
+    fn call_limits(&self) -> Option<CallLimits> {
+        Some(CallLimits { users: 1000, parties: 100, tags: 100 })
+    }
+
+    fn parts(&self, content: &Content, _options: &Options) -> Result<Vec<Content>, Vec<Violation>> {
+        Ok(vec![content.clone()])
+    }
+
+    fn longest(&self, _kind: ContentKind) -> Option<usize> {
+        Some(2048)
+    }
+
+    fn media_scope(&self) -> Option<String> {
+        None
+    }
+
+    async fn upload(&self, _kind: MediaKind, file_name: &str, _content: Bytes) -> UploadAnswer {
+        UploadAnswer::Uploaded(file_name.to_owned())
     }
 
     fn duplicate_check(&self) -> Option<Duration> {
@@ -109,7 +138,7 @@ impl Channel for RecordingChannel {
         Ok(format!("{} → {}{check}", content.object(), recipients.to_stored().replace('\n', ",")).into())
     }
 
-    async fn attempt(&self, body: Bytes, _recipients: &RecipientSet) -> Attempt {
+    async fn attempt(&self, body: Bytes, _recipients: &RecipientSet, _address: Option<&str>) -> Attempt {
         self.requests.lock().push(body);
         let scripted = self.script.lock().pop_front();
         match scripted {

@@ -27,9 +27,8 @@ pub(crate) fn of(error: &Error) -> Attempt {
             // The token was refreshed once already.
             (Class::Token, _) => deferred(FailureClass::Misconfigured),
             (Class::Config, code) if ACCOUNT_WIDE.contains(&code.0) => deferred(FailureClass::Misconfigured),
-            (Class::Config | Class::Permanent | Class::Reupload, _) => {
-                Attempt::Refused { class: FailureClass::Rejected, reason }
-            }
+            (Class::Reupload, _) => Attempt::Gone { reason },
+            (Class::Config | Class::Permanent, _) => Attempt::Refused { class: FailureClass::Rejected, reason },
             (Class::Success | Class::Unknown, code) => {
                 UnknownAnswer::Errcode(code.0).emit();
                 // An answer, so nothing against the lane; but perhaps not the last word on the message.

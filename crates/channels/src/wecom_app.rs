@@ -6,12 +6,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{Attempt, CallLimits, Content, Lane, Options, Quota, Reason, Recipient, RecipientSet, Refusal, Violation};
-use pipeline::ports::{Channel, RecallAnswer};
+use domain::{
+    Attempt, CallLimits, Content, ContentKind, Lane, Options, Quota, Reason, Recipient, RecipientSet, Refusal,
+    Violation,
+};
+use pipeline::ports::{Channel, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
 use pipeline::telemetry::{Happening as _, UnknownAnswer};
+use wecom::api::media::{UploadKind, UploadMedia};
 use wecom::api::message::{RecallMessage, SendMessage, SendMessageResponse};
 use wecom::{AgentId, Client, MsgId, limits};
 
+use crate::config::{Audience, Readers};
+use crate::fit::Carries;
 use crate::verdict;
 
 /// How long WeCom recognises a repeat of an identical request.
@@ -24,12 +30,84 @@ pub struct WecomApp {
     agent: AgentId,
     client: Client,
     concurrency: usize,
+    readers: Readers,
+    people_quota: PeopleQuota,
+    audience: Audience,
+    company: String,
+}
+
+/// How an application's channel is made.
+#[derive(Clone, Debug)]
+pub struct WecomAppConfig {
+    /// The application.
+    pub agent: AgentId,
+    /// Calls under way at once.
+    pub concurrency: usize,
+    /// Where its messages are read.
+    pub readers: Readers,
+    /// What it may send to whom.
+    pub people_quota: PeopleQuota,
+    /// How many people departments, tags and everybody are counted as.
+    pub audience: Audience,
+    /// The company whose uploads are shared.
+    pub company: String,
+}
+
+/// What WeCom's own client shows (path/90236).
+const IN_WECOM: Carries = Carries {
+    kinds: &[
+        ContentKind::Text,
+        ContentKind::Markdown,
+        ContentKind::Image,
+        ContentKind::Voice,
+        ContentKind::Video,
+        ContentKind::File,
+        ContentKind::TextCard,
+        ContentKind::News,
+        ContentKind::MpNews,
+        ContentKind::MiniprogramNotice,
+        ContentKind::TemplateCard,
+    ],
+    longest,
+    name: "an application",
+};
+/// What the WeChat plugin shows, too: no markdown, no cards, no mini-program notices (path/90236).
+const IN_WECHAT: Carries = Carries {
+    kinds: &[
+        ContentKind::Text,
+        ContentKind::Image,
+        ContentKind::Voice,
+        ContentKind::Video,
+        ContentKind::File,
+        ContentKind::TextCard,
+        ContentKind::News,
+        ContentKind::MpNews,
+    ],
+    longest,
+    name: "an application read in WeChat",
+};
+
+fn longest(kind: ContentKind) -> Option<usize> {
+    match kind {
+        ContentKind::Text => Some(limits::TEXT_BYTES),
+        ContentKind::Markdown => Some(limits::MARKDOWN_BYTES),
+        _ => None,
+    }
 }
 
 impl WecomApp {
     /// Makes the channel of the application configured as `name`.
-    pub fn new(name: &str, agent: AgentId, client: Client, concurrency: usize) -> Self {
-        Self { lane: Lane::new("wecom_app", name), agent, client, concurrency }
+    pub fn new(name: &str, client: Client, config: WecomAppConfig) -> Self {
+        let WecomAppConfig { agent, concurrency, readers, people_quota, audience, company } = config;
+        let lane = Lane::new("wecom_app", name);
+        Self { lane, agent, client, concurrency, readers, people_quota, audience, company }
+    }
+
+    fn carries(&self) -> Carries {
+        match self.readers {
+            Readers::Wecom => IN_WECOM,
+            Readers::Wechat | Readers::Both => IN_WECHAT,
+        }
     }
 }
 
@@ -47,8 +125,31 @@ impl Channel for WecomApp {
         None
     }
 
-    fn call_limits(&self) -> CallLimits {
-        CallLimits { users: limits::USERS_PER_CALL, parties: limits::PARTIES_PER_CALL, tags: limits::TAGS_PER_CALL }
+    fn people_quota(&self) -> PeopleQuota {
+        self.people_quota.clone()
+    }
+
+    fn people(&self, recipients: &RecipientSet) -> u32 {
+        let counted = recipients.iter().map(|recipient| match recipient {
+            Recipient::Party(_) => self.audience.party,
+            Recipient::Tag(_) => self.audience.tag,
+            Recipient::All => self.audience.all,
+            _ => 1,
+        });
+        counted.fold(0, u32::saturating_add)
+    }
+
+    fn call_limits(&self) -> Option<CallLimits> {
+        let (users, parties) = (limits::USERS_PER_CALL, limits::PARTIES_PER_CALL);
+        Some(CallLimits { users, parties, tags: limits::TAGS_PER_CALL })
+    }
+
+    fn parts(&self, content: &Content, options: &Options) -> Result<Vec<Content>, Vec<Violation>> {
+        self.carries().parts(content, options)
+    }
+
+    fn longest(&self, kind: ContentKind) -> Option<usize> {
+        longest(kind)
     }
 
     fn duplicate_check(&self) -> Option<Duration> {
@@ -63,14 +164,22 @@ impl Channel for WecomApp {
         duplicate_check: bool,
     ) -> Result<Bytes, Vec<Violation>> {
         let check = duplicate_check.then_some(DUPLICATE_CHECK);
-        render::render(self.agent, content, options, recipients, check)
+        render::render(self.agent, &*self.carries().fit(content)?, options, recipients, check)
     }
 
-    async fn attempt(&self, body: Bytes, recipients: &RecipientSet) -> Attempt {
+    async fn attempt(&self, body: Bytes, recipients: &RecipientSet, _address: Option<&str>) -> Attempt {
         match self.client.send_encoded::<SendMessage>(body).await {
             Ok(answer) => sent(answer, recipients),
             Err(error) => verdict::of(&error),
         }
+    }
+
+    fn media_scope(&self) -> Option<String> {
+        Some(format!("company:{}", self.company))
+    }
+
+    async fn upload(&self, kind: MediaKind, file_name: &str, content: Bytes) -> UploadAnswer {
+        upload(&self.client, kind, file_name, content).await
     }
 
     async fn recall(&self, handle: &str) -> Option<RecallAnswer> {
@@ -86,6 +195,20 @@ impl Channel for WecomApp {
     }
 }
 
+/// Uploads a file for a company.
+pub(crate) async fn upload(client: &Client, kind: MediaKind, file_name: &str, content: Bytes) -> UploadAnswer {
+    let kind = match kind {
+        MediaKind::Image => UploadKind::Image,
+        MediaKind::Voice => UploadKind::Voice,
+        MediaKind::Video => UploadKind::Video,
+        MediaKind::File => UploadKind::File,
+    };
+    match client.upload(kind, UploadMedia::bytes(file_name, content)).await {
+        Ok(uploaded) => UploadAnswer::Uploaded(uploaded.media_id.to_string()),
+        Err(error) => UploadAnswer::Failed(verdict::of(&error)),
+    }
+}
+
 fn sent(answer: SendMessageResponse, recipients: &RecipientSet) -> Attempt {
     for field in answer.unknown.keys() {
         UnknownAnswer::Field(field).emit();
@@ -93,11 +216,14 @@ fn sent(answer: SendMessageResponse, recipients: &RecipientSet) -> Attempt {
     let note = answer.errmsg.contains("Warning").then_some(answer.errmsg);
     let mut refused = Vec::new();
     let invalid = "does not exist, or is outside the application's visible range";
-    for (code, ids, text) in [
-        ("invaliduser", &answer.invaliduser, invalid),
-        ("invalidparty", &answer.invalidparty, invalid),
-        ("invalidtag", &answer.invalidtag, invalid),
-        ("unlicenseduser", &answer.unlicenseduser, "has no basic API licence (基础接口许可)"),
+    let visible =
+        "check the id; or an administrator adds it to the application's visible range (可见范围) in the admin console";
+    let licence = "an administrator assigns the member an account with a basic API licence";
+    for (code, ids, text, hint) in [
+        ("invaliduser", &answer.invaliduser, invalid, visible),
+        ("invalidparty", &answer.invalidparty, invalid, visible),
+        ("invalidtag", &answer.invalidtag, invalid, visible),
+        ("unlicenseduser", &answer.unlicenseduser, "has no basic API licence (基础接口许可)", licence),
     ] {
         for id in ids {
             // Named twice, as invalid and unlicensed, is refused once.
@@ -106,7 +232,8 @@ fn sent(answer: SendMessageResponse, recipients: &RecipientSet) -> Attempt {
                 .collect();
             refused.extend(new.into_iter().map(|recipient| Refusal {
                 recipient: recipient.clone(),
-                reason: Reason::new(code, format!("`{recipient}` {text}")),
+                reason: Reason::new(code, format!("`{recipient}` {text}")).with_hint(hint),
+                moves_on: false,
             }));
         }
     }
@@ -120,6 +247,6 @@ fn matching<'a>(recipients: &'a RecipientSet, code: &str, id: &str) -> impl Iter
         Recipient::User(user) => !party && !tag && user.eq_ignore_ascii_case(id),
         Recipient::Party(known) => party && known == id,
         Recipient::Tag(known) => tag && known == id,
-        Recipient::All | Recipient::Robot(_) => false,
+        Recipient::All | Recipient::Robot(_) | Recipient::Chat(_) | Recipient::Email(_) => false,
     })
 }

@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{Attempt, CallLimits, Content, Lane, Options, Quota, RecipientSet, Violation};
-use pipeline::ports::{Channel, RecallAnswer};
+use domain::{
+    Attempt, CallLimits, Content, ContentKind, FailureClass, Lane, Options, Quota, Reason, RecipientSet, Violation,
+};
+use pipeline::ports::{Channel, MediaKind, RecallAnswer, UploadAnswer};
 use pipeline::telemetry::{Happening as _, UnknownAnswer};
-use wecom::RobotClient;
-use wecom::api::robot::RobotMessage;
+use wecom::api::media::UploadMedia;
+use wecom::api::robot::{RobotImage, RobotMessage, RobotUploadKind};
+use wecom::{RobotClient, limits};
 
+use crate::fit::Carries;
 use crate::verdict;
 
 /// Sends as one robot.
@@ -21,6 +25,30 @@ pub struct WecomRobot {
     client: RobotClient,
     concurrency: usize,
     quota: Quota,
+}
+
+/// What a robot takes (path/99110).
+const CARRIES: Carries = Carries {
+    kinds: &[
+        ContentKind::Text,
+        ContentKind::Markdown,
+        ContentKind::MarkdownV2,
+        ContentKind::Image,
+        ContentKind::News,
+        ContentKind::File,
+        ContentKind::Voice,
+        ContentKind::TemplateCard,
+    ],
+    longest,
+    name: "a robot",
+};
+
+fn longest(kind: ContentKind) -> Option<usize> {
+    match kind {
+        ContentKind::Text => Some(limits::ROBOT_TEXT_BYTES),
+        ContentKind::Markdown | ContentKind::MarkdownV2 => Some(limits::ROBOT_MARKDOWN_BYTES),
+        _ => None,
+    }
 }
 
 impl WecomRobot {
@@ -44,8 +72,16 @@ impl Channel for WecomRobot {
         Some(self.quota)
     }
 
-    fn call_limits(&self) -> CallLimits {
-        CallLimits { users: 1, parties: 1, tags: 1 }
+    fn call_limits(&self) -> Option<CallLimits> {
+        None
+    }
+
+    fn parts(&self, content: &Content, options: &Options) -> Result<Vec<Content>, Vec<Violation>> {
+        CARRIES.parts(&render::plain_card(content), options)
+    }
+
+    fn longest(&self, kind: ContentKind) -> Option<usize> {
+        longest(kind)
     }
 
     fn duplicate_check(&self) -> Option<Duration> {
@@ -56,13 +92,30 @@ impl Channel for WecomRobot {
         &self,
         content: &Content,
         options: &Options,
-        _recipients: &RecipientSet,
+        recipients: &RecipientSet,
         _duplicate_check: bool,
     ) -> Result<Bytes, Vec<Violation>> {
-        render::render(content, options)
+        render::render(&*CARRIES.fit(&render::plain_card(content))?, options, recipients)
     }
 
-    async fn attempt(&self, body: Bytes, _recipients: &RecipientSet) -> Attempt {
+    fn media_scope(&self) -> Option<String> {
+        // A robot's uploads are its own (path/99110).
+        Some(self.lane.as_str().to_owned())
+    }
+
+    async fn upload(&self, kind: MediaKind, file_name: &str, content: Bytes) -> UploadAnswer {
+        let kind = match kind {
+            MediaKind::Image => return inline_image(&content),
+            MediaKind::Voice => RobotUploadKind::Voice,
+            MediaKind::Video | MediaKind::File => RobotUploadKind::File,
+        };
+        match self.client.upload(kind, UploadMedia::bytes(file_name, content)).await {
+            Ok(uploaded) => UploadAnswer::Uploaded(uploaded.media_id.to_string()),
+            Err(error) => UploadAnswer::Failed(verdict::of(&error)),
+        }
+    }
+
+    async fn attempt(&self, body: Bytes, _recipients: &RecipientSet, _address: Option<&str>) -> Attempt {
         match self.client.send_encoded::<RobotMessage>(body).await {
             Ok(answer) => {
                 for field in answer.unknown.keys() {
@@ -81,5 +134,21 @@ impl Channel for WecomRobot {
 
     fn can_recall(&self) -> bool {
         false
+    }
+}
+
+/// A robot's picture stands in the message itself (path/99110).
+fn inline_image(content: &[u8]) -> UploadAnswer {
+    if content.len() > limits::ROBOT_IMAGE_BYTES {
+        let text = format!("the picture has {} bytes; a robot takes {}", content.len(), limits::ROBOT_IMAGE_BYTES);
+        let reason = Reason::new("too_long", text).with_hint("send a smaller one, or send it as a file");
+        return UploadAnswer::Failed(Attempt::Refused { class: FailureClass::Rejected, reason });
+    }
+    match serde_json::to_string(&RobotImage::of(content)) {
+        Ok(object) => UploadAnswer::Inline(object),
+        Err(error) => {
+            let reason = Reason::new("internal", error.to_string());
+            UploadAnswer::Failed(Attempt::Refused { class: FailureClass::Internal, reason })
+        }
     }
 }

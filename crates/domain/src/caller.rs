@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Recipient, Timestamp};
 
 /// The owner of messages: what an API key stands for. Every read of a message asks for it by type.
@@ -99,17 +101,31 @@ impl FromStr for Scopes {
     }
 }
 
-/// Which apps, robots, departments and tags a key may address; an absent list allows all of its kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a key may address, and which routes it may take; an absent list allows all of its kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct AllowList {
     /// Configured names of applications.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub apps: Option<Vec<String>>,
     /// Configured names of robots.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub robots: Option<Vec<String>>,
     /// Department ids.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parties: Option<Vec<String>>,
     /// Tag ids.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
+    /// Configured names of group chats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chats: Option<Vec<String>>,
+    /// Domains of mail addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_domains: Option<Vec<String>>,
+    /// Configured names of routes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Vec<String>>,
 }
 
 /// What a caller may do: the answer to a presented key.
@@ -138,7 +154,17 @@ impl Grant {
             Recipient::Tag(id) => allows(&self.allow.apps, app) && allows(&self.allow.tags, id),
             Recipient::All => allows(&self.allow.apps, app) && self.scopes.include(Scope::SendAll),
             Recipient::Robot(name) => allows(&self.allow.robots, name),
+            Recipient::Chat(name) => allows(&self.allow.chats, name),
+            Recipient::Email(address) => {
+                let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain).to_ascii_lowercase();
+                allows(&self.allow.mail_domains, &domain)
+            }
         }
+    }
+
+    /// Tells whether the route of this name may be taken.
+    pub fn may_take(&self, route: &str) -> bool {
+        self.allow.routes.as_ref().is_none_or(|names| names.iter().any(|name| name == route))
     }
 }
 

@@ -121,6 +121,7 @@ impl CircuitBreaker {
             // A refusal is an answer: the upstream is there and knows us.
             Attempt::Sent { .. }
             | Attempt::Refused { .. }
+            | Attempt::Gone { .. }
             | Attempt::Deferred { class: FailureClass::Rejected, .. } => self.on_answer(was_probe),
             Attempt::Deferred { class, retry_after, .. } => self.on_failure(*class, *retry_after, was_probe, now),
             Attempt::Uncertain { .. } => self.on_failure(FailureClass::Unreachable, None, was_probe, now),

@@ -3,9 +3,14 @@
 //! The object stays JSON text from the caller to the channel: the channel that sends it owns its fields and limits,
 //! and checks them before anything is accepted. Its stored form carries a version, since it outlives this binary.
 
+mod html;
+mod outline;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+
+pub use self::outline::{Link, Outline, Paragraph, fit};
 
 /// The kinds of content, named as WeCom names its message types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,16 +141,29 @@ impl Content {
             _ => escape_markdown(&content),
         };
         // Only `content` is a person's words; a robot's mention lists beside it stay.
-        match serde_json::from_str::<serde_json::Map<_, _>>(&self.object) {
-            Ok(mut object) => {
-                object.insert("content".to_owned(), safe.into());
-                Self::new(self.kind, serde_json::Value::Object(object).to_string())
-            }
-            Err(_) => self,
-        }
+        self.with_plain_content(&safe)
     }
 
-    fn plain_content(&self) -> Option<String> {
+    /// Says what WeCom takes and will not show as it was perhaps meant.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let looks_like_a_list = |text: &str| {
+            text.lines().map(str::trim_start).any(|line| {
+                let numbered = line.split_once(". ").is_some_and(|(number, _)| {
+                    (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+                });
+                line.starts_with("- ") || line.starts_with("* ") || line.starts_with('|') || numbered
+            })
+        };
+        if self.kind == ContentKind::Markdown && self.plain_content().is_some_and(|text| looks_like_a_list(&text)) {
+            return vec![
+                "lists and tables are outside WeCom's markdown and are shown as they are typed; robots take markdown_v2, which has them",
+            ];
+        }
+        Vec::new()
+    }
+
+    /// Returns the one string that a plain content is; `None` for other kinds.
+    pub fn plain_content(&self) -> Option<String> {
         #[derive(serde::Deserialize)]
         struct Plain {
             content: String,
@@ -154,6 +172,18 @@ impl Content {
             return None;
         }
         serde_json::from_str::<Plain>(&self.object).ok().map(|plain| plain.content)
+    }
+
+    /// Replaces the one string of a plain content; what stands beside it, such as a robot's mentions, stays.
+    #[must_use]
+    pub fn with_plain_content(&self, text: &str) -> Self {
+        match serde_json::from_str::<serde_json::Map<_, _>>(&self.object) {
+            Ok(mut object) => {
+                object.insert("content".to_owned(), text.into());
+                Self::new(self.kind, serde_json::Value::Object(object).to_string())
+            }
+            Err(_) => self.clone(),
+        }
     }
 
     /// Writes the stored form: version, kind, object.
@@ -232,6 +262,14 @@ mod tests {
         let typed = Content::plain(ContentKind::Markdown, "# [x](http://y) <@all> **b**");
         let sent = Content::plain(ContentKind::Markdown, "＃ ［x］(http://y) ＜@all＞ ＊＊b＊＊");
         assert_eq!(typed.escaped(), sent);
+    }
+
+    #[test]
+    fn lists_in_plain_markdown_are_warned_of() {
+        for (markdown, warned) in [("1. 一\n2. 二", true), ("- a", true), ("| a | b |", true), ("**a** 3.5", false)] {
+            assert_eq!(!Content::plain(ContentKind::Markdown, markdown).warnings().is_empty(), warned, "{markdown}");
+        }
+        assert_eq!(Content::plain(ContentKind::MarkdownV2, "- a").warnings(), [""; 0]);
     }
 
     #[test]

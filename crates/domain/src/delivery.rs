@@ -8,7 +8,8 @@ use crate::{DeliveryId, Priority, RecipientSet, RequestHash, Timestamp};
 
 /// One queue of deliveries: a channel and the account it goes through, printed as `wecom_robot:ops`.
 ///
-/// Breaker, concurrency and quota belong to a lane, so that one that is dead or full leaves the others alone.
+/// Breaker, concurrency and quota belong to a lane, so that one that is dead or full leaves the others alone. What is
+/// held for one member queues on a side lane, `wecom_app:default#zhangsan`: everything but the queue is its main lane's.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane(Arc<str>);
 
@@ -28,6 +29,23 @@ impl Lane {
         &self.0
     }
 
+    /// Returns the side lane of one member.
+    #[must_use]
+    pub fn of_member(&self, member: &str) -> Self {
+        Self(format!("{}#{}", self.main().0, member.to_ascii_lowercase()).into())
+    }
+
+    /// Returns the member whose side lane this is.
+    pub fn member(&self) -> Option<&str> {
+        self.0.split_once('#').map(|(_, member)| member)
+    }
+
+    /// Returns the lane itself, or the one that this is a side lane of.
+    #[must_use]
+    pub fn main(&self) -> Self {
+        self.0.split_once('#').map_or_else(|| self.clone(), |(main, _)| Self(main.into()))
+    }
+
     /// Returns the channel, such as `wecom_robot`.
     pub fn channel(&self) -> &str {
         self.0.split_once(':').map_or(&*self.0, |(channel, _)| channel)
@@ -35,7 +53,8 @@ impl Lane {
 
     /// Returns the configured name of the app or robot.
     pub fn account(&self) -> &str {
-        self.0.split_once(':').map_or("", |(_, account)| account)
+        let account = self.0.split_once(':').map_or("", |(_, account)| account);
+        account.split_once('#').map_or(account, |(account, _)| account)
     }
 }
 
@@ -70,6 +89,25 @@ pub struct Delivery {
     pub give_up_at: Timestamp,
     /// The upstream request's hash: finds equal requests for WeCom's duplicate check.
     pub request_hash: RequestHash,
+    /// Where it goes, if that is not said by its recipients: the mailboxes of a mail.
+    pub address: Option<Box<str>>,
+    /// Which step of its message's route this is, and when it moves on to the next.
+    pub step: Option<Placed>,
+    /// The group in which it may be merged with others.
+    pub digest: Option<Box<str>>,
+    /// How many of its parts were sent.
+    pub part: u16,
+}
+
+/// A delivery's place in its route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The step, from 0.
+    pub index: u8,
+    /// When it moves on to a later step if nothing succeeded; `None` if there is none.
+    pub moves_at: Option<Timestamp>,
+    /// The share of the lane's quota, in percent, beyond which it moves on.
+    pub budget: Option<u8>,
 }
 
 /// What happened to a delivery before the attempt at hand.
@@ -104,11 +142,15 @@ pub enum RecipientState {
     Expired,
     /// Withdrawn.
     Recalled,
+    /// Given on to a later step of the route, whose state counts.
+    MovedOn,
+    /// Merged into a digest, whose outcome will be its own.
+    Joined,
 }
 
 impl RecipientState {
     /// Every state.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Waiting,
         Self::Sending,
         Self::Delivered,
@@ -117,6 +159,8 @@ impl RecipientState {
         Self::Cancelled,
         Self::Expired,
         Self::Recalled,
+        Self::MovedOn,
+        Self::Joined,
     ];
 
     /// Returns the name shown to callers and stored.
@@ -130,12 +174,14 @@ impl RecipientState {
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
             Self::Recalled => "recalled",
+            Self::MovedOn => "moved_on",
+            Self::Joined => "sending",
         }
     }
 
     /// Tells whether nothing more will happen by itself.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Waiting | Self::Sending)
+        !matches!(self, Self::Waiting | Self::Sending | Self::Joined)
     }
 }
 
@@ -161,6 +207,8 @@ pub enum DeliveryState {
     Leased,
     /// Settled.
     Done,
+    /// Given on to a later step of the route.
+    MovedOn,
     /// Given up: a dead letter.
     Dead,
 }
@@ -172,6 +220,7 @@ impl DeliveryState {
             Self::Waiting => "waiting",
             Self::Leased => "leased",
             Self::Done => "done",
+            Self::MovedOn => "moved_on",
             Self::Dead => "dead",
         }
     }
@@ -181,7 +230,8 @@ impl From<RecipientState> for DeliveryState {
     fn from(state: RecipientState) -> Self {
         match state {
             RecipientState::Waiting => Self::Waiting,
-            RecipientState::Sending => Self::Leased,
+            RecipientState::Sending | RecipientState::Joined => Self::Leased,
+            RecipientState::MovedOn => Self::MovedOn,
             RecipientState::Failed => Self::Dead,
             RecipientState::Delivered
             | RecipientState::Uncertain
@@ -189,5 +239,19 @@ impl From<RecipientState> for DeliveryState {
             | RecipientState::Expired
             | RecipientState::Recalled => Self::Done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_lane_is_its_main_lanes_but_for_the_queue() {
+        let main = Lane::new("wecom_app", "default");
+        let side = main.of_member("ZhangSan");
+        assert_eq!(side.as_str(), "wecom_app:default#zhangsan");
+        assert_eq!((side.channel(), side.account(), side.member()), ("wecom_app", "default", Some("zhangsan")));
+        assert_eq!((side.main(), main.main(), main.member()), (main.clone(), main.clone(), None));
     }
 }

@@ -1,4 +1,4 @@
-//! Ids: `msg_`, `dlv_` and `att_` plus 26 Crockford base32 characters of a `UUIDv7`.
+//! Ids: `msg_`, `dlv_`, `att_` and `med_` plus 26 Crockford base32 characters of a `UUIDv7`.
 //!
 //! Ids are a family. A message id keeps its low 32 bits free; a delivery fills the upper half of them with its
 //! position in the message, an attempt the lower half with its number. So the deliveries of a message, and the
@@ -93,7 +93,24 @@ id!(
     AttemptId, "att_"
 );
 
+id!(
+    /// Names a file that was handed in.
+    MediaId, "med_"
+);
+
+impl MediaId {
+    /// Makes an id out of a fresh `UUIDv7`.
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid.as_u128())
+    }
+}
+
 impl MessageId {
+    /// Returns when the message was accepted.
+    pub fn time(self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.0 >> 80).unwrap_or(0))
+    }
+
     /// Returns the least id that a message accepted at `time` can have.
     pub fn first_at(time: Timestamp) -> Self {
         // The first 48 bits of a UUIDv7 are its milliseconds (RFC 9562, section 5.7).

@@ -8,6 +8,7 @@ mod circuit_breaker;
 mod content;
 mod dedupe;
 mod delivery;
+mod digest;
 mod fairness;
 mod id;
 mod message;
@@ -16,21 +17,27 @@ mod quota;
 mod recipient;
 mod retry;
 mod route;
+mod schedule;
 mod submission;
 mod time;
 
 pub use caller::{AllowList, ApiKeyRecord, CallerId, Grant, Scope, Scopes, UnknownScope};
 pub use circuit_breaker::{Admission, BreakerPolicy, CircuitBreaker, LaneState};
-pub use content::{Content, ContentKind, UnknownContentKind};
+pub use content::{Content, ContentKind, Link, Outline, Paragraph, UnknownContentKind, fit};
 pub use dedupe::{DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, RequestHash};
-pub use delivery::{Delivery, DeliveryState, Lane, RecipientState, Standing};
+pub use delivery::{Delivery, DeliveryState, Lane, Placed, RecipientState, Standing};
+pub use digest::{DigestPolicy, Merged, can_merge, merge, merge_mentions};
 pub use fairness::turns;
-pub use id::{AttemptId, DeliveryId, InvalidId, MessageId};
-pub use message::{Mention, Message, MessageState, Options, Priority, UnknownPriority, UnknownState};
+pub use id::{AttemptId, DeliveryId, InvalidId, MediaId, MessageId};
+pub use message::{Mention, Message, MessageState, Options, Overflow, Priority, UnknownPriority, UnknownState};
 pub use outcome::{Attempt, AttemptRecord, FailureClass, Outcome, Reason, Refusal, Situation, judge};
-pub use quota::{Quota, SlidingWindow, Slot};
+pub use quota::{DayBudget, MemberUse, MemberWindows, Quota, SlidingWindow, Slot};
 pub use recipient::{InvalidRecipient, MAX_RECIPIENTS, Recipient, RecipientSet};
 pub use retry::RetryPolicy;
-pub use route::{CallLimits, Step, divide, each_by_its_own_channel};
-pub use submission::{InvalidSubmission, Submission, Violation};
-pub use time::{InvalidTimestamp, Timestamp, parse_duration};
+pub use route::{
+    Accounts, CallLimits, Choice, Escalation, InvalidRoute, Journey, Leg, Missed, Route, RouteStep, RoutedLeg, Rule,
+    StepChannel, Uncertain, choose, divide, each_by_its_own_channel, hand_over,
+};
+pub use schedule::{Calendar, Days, Hours, InvalidCalendar, InvalidHours, first_outside};
+pub use submission::{InvalidSubmission, RouteChoice, Submission, Violation};
+pub use time::{InvalidTimestamp, Span, Timestamp, parse_duration};

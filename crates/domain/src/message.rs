@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use crate::{CallerId, Content, MessageId, RecipientState, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{CallerId, Content, MessageId, RecipientState, Route, Timestamp};
 
 /// Who goes first when slots are short.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// Takes the next slot.
     Urgent,
@@ -79,6 +83,38 @@ pub struct Options {
     pub safe: u8,
     /// Whom a robot calls by name.
     pub mention: Mention,
+    /// What is done with content that is longer than a channel takes.
+    pub overflow: Overflow,
+}
+
+/// What is done with content that is longer than a channel takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overflow {
+    /// It is not accepted.
+    #[default]
+    Reject,
+    /// It is sent in several parts, each with its number.
+    Split,
+    /// What is too long is left out, and so it says.
+    Truncate,
+    /// It is sent as a file.
+    File,
+}
+
+impl Overflow {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::Reject, Self::Split, Self::Truncate, Self::File];
+
+    /// Returns the name used in submissions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Split => "split",
+            Self::Truncate => "truncate",
+            Self::File => "file",
+        }
+    }
 }
 
 /// An accepted message.
@@ -106,6 +142,12 @@ pub struct Message {
     pub metadata: Option<Box<str>>,
     /// The message that this one repeats; then it is never sent.
     pub duplicate_of: Option<MessageId>,
+    /// Where it goes, step by step; without a route each kind of recipient goes by its own channel.
+    pub route: Option<Arc<Route>>,
+    /// The failed message that this one was sent in place of.
+    pub replay_of: Option<MessageId>,
+    /// When somebody acknowledged it.
+    pub acknowledged_at: Option<Timestamp>,
 }
 
 /// What became of a message.
@@ -171,8 +213,10 @@ impl MessageState {
 
     /// Sums up the states of all recipients.
     pub fn of(recipients: impl IntoIterator<Item = RecipientState>) -> Self {
-        let mut seen = [false; 8];
-        for state in recipients {
+        let mut seen = [false; RecipientState::ALL.len()];
+        // Who moved on is counted where they are now; a digest's outcome is still open.
+        for state in recipients.into_iter().filter(|state| *state != RecipientState::MovedOn) {
+            let state = if state == RecipientState::Joined { RecipientState::Sending } else { state };
             seen[state as usize] = true;
         }
         let any = |state: RecipientState| seen[state as usize];
@@ -228,6 +272,9 @@ mod tests {
             (&[R::Cancelled], MessageState::Cancelled),
             (&[R::Expired], MessageState::Expired),
             (&[R::Recalled], MessageState::Recalled),
+            (&[R::MovedOn, R::Delivered], MessageState::Delivered),
+            (&[R::MovedOn, R::Waiting], MessageState::Accepted),
+            (&[R::Joined], MessageState::Sending),
         ] {
             assert_eq!(MessageState::of(recipients.iter().copied()), expected, "{recipients:?}");
         }

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::{Recipient, RecipientState, RetryPolicy, Timestamp};
+use crate::{Lane, Recipient, RecipientState, RetryPolicy, Timestamp};
 
 /// What kind of trouble it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,8 @@ pub struct Refusal {
     pub recipient: Recipient,
     /// Why.
     pub reason: Reason,
+    /// Whether a later step of the route takes care of them.
+    pub moves_on: bool,
 }
 
 /// What one call upstream met.
@@ -111,6 +113,11 @@ pub enum Attempt {
         /// Why.
         reason: Reason,
     },
+    /// Not taken, because a file that it carries is no longer there: it must be uploaded again.
+    Gone {
+        /// Why.
+        reason: Reason,
+    },
     /// Written and not answered: perhaps taken.
     Uncertain {
         /// What was seen instead of an answer.
@@ -124,7 +131,7 @@ impl Attempt {
         match self {
             Self::Sent { .. } => "sent",
             Self::Deferred { .. } => "deferred",
-            Self::Refused { .. } => "refused",
+            Self::Refused { .. } | Self::Gone { .. } => "refused",
             Self::Uncertain { .. } => "uncertain",
         }
     }
@@ -133,7 +140,10 @@ impl Attempt {
     pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Sent { .. } => None,
-            Self::Deferred { reason, .. } | Self::Refused { reason, .. } | Self::Uncertain { reason } => Some(reason),
+            Self::Deferred { reason, .. }
+            | Self::Refused { reason, .. }
+            | Self::Gone { reason }
+            | Self::Uncertain { reason } => Some(reason),
         }
     }
 }
@@ -155,6 +165,12 @@ pub struct AttemptRecord {
     pub probe: bool,
     /// Whether an earlier attempt may already have been taken.
     pub redelivery: bool,
+    /// Whether the answer came after the delivery had moved on.
+    pub late: bool,
+    /// How many bytes were written.
+    pub bytes: u32,
+    /// What was written, without secrets, if it was not taken.
+    pub request: Option<String>,
 }
 
 /// What is known about a delivery when its attempt is judged.
@@ -176,6 +192,8 @@ pub struct Situation {
     pub give_up_at: Timestamp,
     /// When it is too late to send.
     pub expires_at: Option<Timestamp>,
+    /// Whether the route would rather lose the message than have it seen twice.
+    pub rather_lost: bool,
     /// A number in 0..1 for the jitter.
     pub random: f64,
 }
@@ -206,6 +224,24 @@ pub enum Outcome {
         uncertain_since: Option<Timestamp>,
         /// Why it is not done.
         reason: Reason,
+        /// Whether trying again soon is of no use: an operator must act first.
+        hopeless: bool,
+    },
+    /// Not tried yet: it has to wait.
+    Held {
+        /// Until when.
+        at: Timestamp,
+        /// In which queue, if not in the one it came from.
+        lane: Option<Lane>,
+        /// Whether it stays at this step of its route, whatever happens.
+        stays: bool,
+        /// What it waits for.
+        reason: Reason,
+    },
+    /// One part of several was taken; the next follows at once.
+    PartSent {
+        /// The upstream's names for the parts so far.
+        handle: Option<String>,
     },
 }
 
@@ -253,10 +289,32 @@ pub fn judge(attempt: Attempt, situation: &Situation, policy: &RetryPolicy) -> O
         },
         // A refusal says nothing of an earlier call that was never answered.
         Attempt::Refused { reason, .. } => Outcome::ended_after(situation.uncertain_since, reason),
+        Attempt::Gone { reason } if situation.tries + 1 >= policy.attempts => {
+            Outcome::ended_after(situation.uncertain_since, reason)
+        }
+        Attempt::Gone { reason } => Outcome::Again {
+            at: situation.now,
+            tries: situation.tries + 1,
+            uncertain_since: situation.uncertain_since,
+            reason,
+            hopeless: false,
+        },
         Attempt::Deferred { class, reason, retry_after } => {
             // What is said about the message itself costs a try, also while the lane is being probed.
             let counted = class.counts() && (!situation.probe || class == FailureClass::Rejected);
-            again(counted, reason, retry_after.unwrap_or_default(), situation.uncertain_since, situation, policy)
+            let outcome =
+                again(counted, reason, retry_after.unwrap_or_default(), situation.uncertain_since, situation, policy);
+            match outcome {
+                Outcome::Again { at, tries, uncertain_since, reason, .. } => {
+                    let hopeless = class == FailureClass::Misconfigured;
+                    Outcome::Again { at, tries, uncertain_since, reason, hopeless }
+                }
+                other => other,
+            }
+        }
+        // Where no check finds a repeat, the route says which harm is the lesser.
+        Attempt::Uncertain { reason } if situation.rather_lost && situation.protected_for.is_none() => {
+            Outcome::uncertain(reason)
         }
         Attempt::Uncertain { reason } => {
             let since = situation.uncertain_since.unwrap_or(situation.started_at);
@@ -286,7 +344,7 @@ fn again(
     if tries >= policy.attempts || at >= situation.give_up_at {
         return Outcome::ended_after(uncertain_since, reason);
     }
-    Outcome::Again { at, tries, uncertain_since, reason }
+    Outcome::Again { at, tries, uncertain_since, reason, hopeless: false }
 }
 
 #[cfg(test)]
@@ -317,6 +375,7 @@ mod tests {
             protected_for: Some(Duration::from_secs(600)),
             give_up_at: at(3700),
             expires_at: None,
+            rather_lost: false,
             random: 0.5,
         }
     }
@@ -332,14 +391,17 @@ mod tests {
     fn state(outcome: &Outcome) -> Option<RecipientState> {
         match outcome {
             Outcome::Final { state, .. } => Some(*state),
-            Outcome::Again { .. } => None,
+            Outcome::Again { .. } | Outcome::Held { .. } | Outcome::PartSent { .. } => None,
         }
     }
 
     #[test]
     fn a_busy_upstream_is_tried_again_until_the_tries_are_used_up() {
         let first = judge(busy(), &situation(), &POLICY);
-        assert_eq!(first, Outcome::Again { at: at(102), tries: 1, uncertain_since: None, reason: reason() });
+        assert_eq!(
+            first,
+            Outcome::Again { at: at(102), tries: 1, uncertain_since: None, reason: reason(), hopeless: false }
+        );
         let last = judge(busy(), &Situation { tries: 2, ..situation() }, &POLICY);
         assert_eq!(last, Outcome::dead(reason()));
     }
@@ -371,6 +433,27 @@ mod tests {
             Situation { protected_for: None, now: at(2000), uncertain_since: Some(at(100)), ..situation() };
         let outcome = judge(Attempt::Uncertain { reason: reason() }, &unprotected, &POLICY);
         assert!(matches!(outcome, Outcome::Again { .. }));
+    }
+
+    #[test]
+    fn a_route_may_rather_lose_an_unprotected_message_than_repeat_it() {
+        let attempt = || Attempt::Uncertain { reason: reason() };
+        let unprotected = Situation { protected_for: None, rather_lost: true, ..situation() };
+        assert_eq!(state(&judge(attempt(), &unprotected, &POLICY)), Some(RecipientState::Uncertain));
+        let protected = Situation { rather_lost: true, ..situation() };
+        assert!(matches!(judge(attempt(), &protected, &POLICY), Outcome::Again { .. }));
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_uploaded_again_at_once_but_not_for_ever() {
+        let gone = || Attempt::Gone { reason: reason() };
+        assert!(
+            matches!(judge(gone(), &situation(), &POLICY), Outcome::Again { at: when, tries: 1, .. } if when == at(100))
+        );
+        assert_eq!(
+            state(&judge(gone(), &Situation { tries: 2, ..situation() }, &POLICY)),
+            Some(RecipientState::Failed)
+        );
     }
 
     #[test]
@@ -413,6 +496,7 @@ mod tests {
                 let step = Situation { probe, random, now: now.now + Duration::from_secs(20), ..now };
                 match judge(attempt, &step, &policy) {
                     Outcome::Final { .. } => { ended = true; break; }
+                    Outcome::Held { .. } | Outcome::PartSent { .. } => prop_assert!(false, "that is not judge's to say"),
                     Outcome::Again { at, tries, uncertain_since, .. } => {
                         prop_assert!(at >= step.now && at < step.give_up_at);
                         now = Situation { now: at, tries, uncertain_since, ..step };

@@ -1,4 +1,4 @@
-//! Who a message is for: members, departments, tags, everybody, robot groups.
+//! Who a message is for: members, departments, tags, everybody, robot groups, group chats, mailboxes.
 //!
 //! Knows nothing about how any of them is reached.
 
@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// The most recipients one submission may name; a larger audience is a department, a tag or a batch.
 pub const MAX_RECIPIENTS: usize = 100_000;
 
-/// One recipient, printed as `user:zhangsan`, `party:2`, `tag:1`, `all` or `robot:ops`.
+/// One recipient, printed as `user:zhangsan`, `party:2`, `tag:1`, `all`, `robot:ops`, `chat:plan` or `email:li@example.com`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Recipient {
     /// A member, by userid.
@@ -22,6 +22,10 @@ pub enum Recipient {
     All,
     /// The group of a robot, by the robot's configured name.
     Robot(String),
+    /// A group chat of an application's, by its configured name.
+    Chat(String),
+    /// A mailbox, by address.
+    Email(String),
 }
 
 impl Recipient {
@@ -30,6 +34,8 @@ impl Recipient {
         match self {
             Self::User(_) | Self::Party(_) | Self::Tag(_) | Self::All => "wecom_app",
             Self::Robot(_) => "wecom_robot",
+            Self::Chat(_) => "wecom_appchat",
+            Self::Email(_) => "email",
         }
     }
 }
@@ -42,13 +48,17 @@ impl fmt::Display for Recipient {
             Self::Tag(id) => write!(f, "tag:{id}"),
             Self::All => f.write_str("all"),
             Self::Robot(name) => write!(f, "robot:{name}"),
+            Self::Chat(name) => write!(f, "chat:{name}"),
+            Self::Email(address) => write!(f, "email:{address}"),
         }
     }
 }
 
 /// The text names no recipient.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a recipient such as `user:zhangsan`, `party:2`, `tag:1`, `all` or `robot:ops`")]
+#[error(
+    "`{0}` is not a recipient such as `user:zhangsan`, `party:2`, `tag:1`, `all`, `robot:ops`, `chat:plan` or `email:li@example.com`"
+)]
 pub struct InvalidRecipient(String);
 
 impl FromStr for Recipient {
@@ -63,6 +73,8 @@ impl FromStr for Recipient {
             Some(("party", id)) => Ok(Self::Party(id.to_owned())),
             Some(("tag", id)) => Ok(Self::Tag(id.to_owned())),
             Some(("robot", name)) => Ok(Self::Robot(name.to_owned())),
+            Some(("chat", name)) => Ok(Self::Chat(name.to_owned())),
+            Some(("email", address)) => Ok(Self::Email(address.to_owned())),
             Some(_) => Err(InvalidRecipient(text.to_owned())),
         }
     }
@@ -135,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_recipient_prints_and_parses() {
-        for text in ["user:zhangsan", "party:2", "tag:1", "all", "robot:ops"] {
+        for text in ["user:zhangsan", "party:2", "tag:1", "all", "robot:ops", "chat:plan", "email:li@example.com"] {
             assert_eq!(text.parse::<Recipient>().unwrap().to_string(), text);
         }
         for text in ["", "zhangsan", "user:", "phone:1"] {

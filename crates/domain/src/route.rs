@@ -1,14 +1,36 @@
 //! Where a message goes: recipients → the lanes that reach them, divided as the calls demand.
+//!
+//! A route is an ordered list of steps. Each recipient begins with the first step that can address it, and whoever is
+//! still open after a step goes on to the next that can. Without a route each kind of recipient goes by its own channel,
+//! each to its own end.
+
+mod hand_over;
+mod rules;
+mod steps;
 
 use crate::{Lane, Recipient, RecipientSet};
 
-/// One stop on the way: a lane, and the recipients it takes in one call.
+pub use self::hand_over::hand_over;
+pub use self::rules::{Choice, Missed, Rule, choose};
+pub use self::steps::{
+    Accounts, Escalation, InvalidRoute, Journey, Route, RouteStep, RoutedLeg, StepChannel, Uncertain,
+};
+
+/// One delivery to be: a lane, and the recipients it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct Leg {
     /// Where it goes out.
     pub lane: Lane,
     /// For whom.
     pub recipients: RecipientSet,
+    /// Where it goes, if that is not said by the recipients: the mailboxes of a mail.
+    pub address: Option<String>,
+}
+
+impl Leg {
+    fn new(lane: Lane, recipients: RecipientSet) -> Self {
+        Self { lane, recipients, address: None }
+    }
 }
 
 /// How many recipients of each kind one call takes.
@@ -24,23 +46,28 @@ pub struct CallLimits {
 
 /// Sends each kind of recipient by its own channel, each to its own end: what holds without a route.
 ///
-/// Members, departments and tags go through the application `app`; every robot has a lane of its own.
-pub fn each_by_its_own_channel(recipients: &RecipientSet, app: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let through_app: RecipientSet = recipients.iter().filter(|r| !matches!(r, Recipient::Robot(_))).cloned().collect();
+/// Members, departments and tags go through the application `app`; every robot and every group chat has a lane of its
+/// own; every mailbox gets a mail of its own.
+pub fn each_by_its_own_channel(recipients: &RecipientSet, accounts: &Accounts<'_>) -> Vec<Leg> {
+    let mut legs = Vec::new();
+    let through_app: RecipientSet = recipients.iter().filter(|r| r.channel() == "wecom_app").cloned().collect();
     if !through_app.is_empty() {
-        steps.push(Step { lane: Lane::new("wecom_app", app), recipients: through_app });
+        legs.push(Leg::new(Lane::new("wecom_app", accounts.app), through_app));
     }
     for recipient in recipients {
-        if let Recipient::Robot(name) = recipient {
-            let only = RecipientSet::new([recipient.clone()]);
-            steps.push(Step { lane: Lane::new("wecom_robot", name), recipients: only });
-        }
+        let account = match recipient {
+            Recipient::Robot(name) | Recipient::Chat(name) => name,
+            Recipient::Email(_) => accounts.mail,
+            Recipient::User(_) | Recipient::Party(_) | Recipient::Tag(_) | Recipient::All => continue,
+        };
+        let address = if let Recipient::Email(address) = recipient { Some(address.clone()) } else { None };
+        let lane = Lane::new(recipient.channel(), account);
+        legs.push(Leg { lane, recipients: RecipientSet::new([recipient.clone()]), address });
     }
-    steps
+    legs
 }
 
-/// Divides recipients into sets that one call can take, in order.
+/// Divides members, departments and tags into sets that one call can take, in order; anything else is a call of its own.
 ///
 /// Everybody is a call of its own: beside `@all` WeCom ignores every other recipient.
 pub fn divide(recipients: &RecipientSet, limits: CallLimits) -> Vec<RecipientSet> {
@@ -52,17 +79,17 @@ pub fn divide(recipients: &RecipientSet, limits: CallLimits) -> Vec<RecipientSet
     let users = of(|r| matches!(r, Recipient::User(_)));
     let parties = of(|r| matches!(r, Recipient::Party(_)));
     let tags = of(|r| matches!(r, Recipient::Tag(_)));
-    let robots = of(|r| matches!(r, Recipient::Robot(_)));
     let (users, parties, tags) = (users.chunks(limits.users), parties.chunks(limits.parties), tags.chunks(limits.tags));
     let calls = users.len().max(parties.len()).max(tags.len());
     let (mut users, mut parties, mut tags) = (users, parties, tags);
+    let others = of(|r| r.channel() != "wecom_app");
     let mut sets: Vec<RecipientSet> = (0..calls)
         .map(|_| {
             let parts = [users.next(), parties.next(), tags.next()];
             parts.into_iter().flatten().flatten().cloned().collect()
         })
         .collect();
-    sets.extend(robots.into_iter().map(|robot| RecipientSet::new([robot])));
+    sets.extend(others.into_iter().map(|other| RecipientSet::new([other])));
     sets
 }
 
@@ -79,14 +106,17 @@ mod tests {
 
     #[test]
     fn each_kind_goes_by_its_own_channel() {
-        let steps = each_by_its_own_channel(&set(&["user:a", "robot:ops", "party:1", "robot:hr"]), "default");
-        let shown: Vec<_> = steps.iter().map(|s| (s.lane.as_str(), s.recipients.to_stored())).collect();
+        let to = set(&["user:a", "robot:ops", "party:1", "robot:hr", "email:li@x.cn", "chat:plan"]);
+        let legs = each_by_its_own_channel(&to, &Accounts { app: "default", mail: "mx" });
+        let shown: Vec<_> = legs.iter().map(|leg| (leg.lane.as_str(), leg.recipients.to_stored())).collect();
         assert_eq!(
             shown,
             [
                 ("wecom_app:default", "user:a\nparty:1".to_owned()),
                 ("wecom_robot:ops", "robot:ops".to_owned()),
                 ("wecom_robot:hr", "robot:hr".to_owned()),
+                ("email:mx", "email:li@x.cn".to_owned()),
+                ("wecom_appchat:plan", "chat:plan".to_owned()),
             ]
         );
     }

@@ -1,8 +1,8 @@
 //! What a caller hands in: untrusted until [`Submission::check`] and the channels have agreed.
 
 use crate::{
-    Content, DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, MAX_RECIPIENTS, Mention, Options, Priority, Recipient,
-    RecipientSet, RequestHash, Timestamp,
+    Content, DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, MAX_RECIPIENTS, Mention, MessageId, Options, Overflow, Priority,
+    Recipient, RecipientSet, RequestHash, Route, Timestamp,
 };
 
 /// The most tags a message carries.
@@ -19,6 +19,10 @@ pub struct Submission {
     pub to: RecipientSet,
     /// The application that members are addressed through; absent: the configured default.
     pub app: Option<String>,
+    /// Which way it goes; absent: as the rules say.
+    pub route: Option<RouteChoice>,
+    /// What is done with content that is longer than a channel takes; absent: as the route says, or rejected.
+    pub overflow: Option<Overflow>,
     /// What it says.
     pub content: Content,
     /// How it is to be sent.
@@ -35,12 +39,25 @@ pub struct Submission {
     pub tags: Vec<String>,
     /// The caller's own JSON object.
     pub metadata: Option<Box<str>>,
+    /// The failed message that this one is sent in place of.
+    pub replay_of: Option<MessageId>,
     /// The caller's idempotency key and the hash of the whole request.
     pub idempotency: Option<(String, RequestHash)>,
 }
 
+/// Which way a submission is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteChoice {
+    /// By a configured route.
+    Named(String),
+    /// By a route of its own.
+    Own(Route),
+}
+
 impl Submission {
     /// Checks what needs no channel to be checked.
+    ///
+    /// Whom it is for is known once its route is: [`Self::check_recipients`].
     ///
     /// # Errors
     /// [`InvalidSubmission`] names the first field that is wrong.
@@ -48,11 +65,6 @@ impl Submission {
         let wrong = |field: &str, message: String, hint: &str| {
             Err(InvalidSubmission(Violation::new("invalid", field, message).with_hint(hint)))
         };
-        if self.to.is_empty() {
-            let violation = Violation::new("missing", "to", "names no recipient")
-                .with_hint("name at least one of users, parties, tags, all or robots; nothing is ever sent to everybody by default");
-            return Err(InvalidSubmission(violation));
-        }
         if self.to.len() > MAX_RECIPIENTS {
             let message = format!("names {} recipients; the limit is {MAX_RECIPIENTS}", self.to.len());
             return wrong("to", message, "address a department or a tag, or divide the submission");
@@ -93,16 +105,39 @@ impl Submission {
                 "1 is confidential; 2 is for mpnews only",
             );
         }
-        let robots = self.to.iter().any(|recipient| matches!(recipient, Recipient::Robot(_)));
-        if self.options.mention != Mention::default() && !robots {
-            let message = "is for robots, and the message goes to none".to_owned();
-            return wrong(
-                "mention",
-                message,
-                "address a robot, or leave it out: members get an application's message anyway",
-            );
+        if let Some(RouteChoice::Own(route)) = &self.route {
+            route.check().map_err(|wrong| {
+                let field = wrong.field.strip_prefix("steps").map(|rest| format!("route{rest}"));
+                let violation =
+                    Violation::new("invalid", field.unwrap_or(format!("route.{}", wrong.field)), wrong.message);
+                InvalidSubmission(
+                    violation.with_hint(r#"for example [{"channel": "app"}, {"channel": "robot", "name": "ops"}]"#),
+                )
+            })?;
         }
         self.check_keys()
+    }
+
+    /// Checks whom it is for, in the end; `to_group` says whether a step of its route speaks to a group.
+    ///
+    /// # Errors
+    /// [`InvalidSubmission`] names the first field that is wrong.
+    pub fn check_recipients(&self, to: &RecipientSet, to_group: bool) -> Result<(), InvalidSubmission> {
+        if to.is_empty() {
+            let violation = Violation::new("missing", "to", "names no recipient").with_hint(
+                "name at least one of users, parties, tags, all, robots, chats or emails, or a route that does; nothing is ever sent to everybody by default",
+            );
+            return Err(InvalidSubmission(violation));
+        }
+        let groups = to.iter().any(|recipient| matches!(recipient, Recipient::Robot(_) | Recipient::Chat(_)));
+        if self.options.mention != Mention::default() && !groups && !to_group {
+            let violation = Violation::new("invalid", "mention", "is for groups, and the message goes to none")
+                .with_hint(
+                    "address a robot or a group chat, or leave it out: members get an application's message anyway",
+                );
+            return Err(InvalidSubmission(violation));
+        }
+        Ok(())
     }
 
     fn check_keys(&self) -> Result<(), InvalidSubmission> {
@@ -174,6 +209,8 @@ mod tests {
         Submission {
             to: RecipientSet::new(["user:zhangsan".parse().unwrap()]),
             app: None,
+            route: None,
+            overflow: None,
             content: Content::plain(ContentKind::Text, "hello"),
             options: Options::default(),
             priority: Priority::Normal,
@@ -182,6 +219,7 @@ mod tests {
             dedupe: None,
             tags: Vec::new(),
             metadata: None,
+            replay_of: None,
             idempotency: None,
         }
     }
@@ -198,8 +236,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_sent_to_nobody_and_nobody_is_called_where_nobody_hears() {
+        let calling = Submission {
+            options: Options { mention: Mention { all: true, ..Mention::default() }, ..Options::default() },
+            ..submission()
+        };
+        let field = |checked: Result<(), InvalidSubmission>| checked.unwrap_err().0.field;
+        assert_eq!(field(submission().check_recipients(&RecipientSet::default(), false)), "to");
+        assert_eq!(field(calling.check_recipients(&calling.to, false)), "mention");
+        assert_eq!(calling.check_recipients(&calling.to, true), Ok(()));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
-        assert_eq!(field_refused(|s| s.to = RecipientSet::default()), "to");
+        let own = |steps| Some(RouteChoice::Own(serde_json::from_str(steps).unwrap()));
+        assert_eq!(field_refused(|s| s.route = own(r#"{"steps":[{"channel":"robot"}]}"#)), "route[0].name");
         assert_eq!(field_refused(|s| s.expires_at = Some(Timestamp::from_millis(999))), "expires_at");
         assert_eq!(field_refused(|s| s.tags = vec!["ok".into(), String::new()]), "tags[1]");
         assert_eq!(field_refused(|s| s.options.safe = 3), "safe");

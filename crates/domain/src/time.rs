@@ -7,6 +7,8 @@ use std::ops::{Add, Sub};
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A point in time: milliseconds since the Unix epoch, printed and parsed as RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -78,6 +80,40 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let marker = jiff::SpanRelativeTo::days_are_24_hours();
     let millis = span.total((jiff::Unit::Millisecond, marker)).ok()?;
     (millis >= 0.0).then(|| Duration::from_micros((millis * 1000.0) as u64))
+}
+
+/// A length of time as people write it: `10s`, `5m`, `24h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// So many seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_duration(&text)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a length of time such as 10s, 5m or 24h")))
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let seconds = self.0.as_secs();
+        let text = match seconds {
+            _ if self.0.subsec_millis() > 0 => format!("{}ms", self.0.as_millis()),
+            0 => "0s".to_owned(),
+            _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+            _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+            _ => format!("{seconds}s"),
+        };
+        serializer.serialize_str(&text)
+    }
 }
 
 #[cfg(test)]

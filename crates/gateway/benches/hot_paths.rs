@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use backends::{Config, Engine};
 use bytes::Bytes;
-use channels::{AppConfig, Via};
+use channels::{AppConfig, Audience, Quotas, Via};
 use divan::{Bencher, black_box};
 use domain::{
     CallerId, Content, ContentKind, Delivery, Lane, Message, MessageId, Options, Priority, Quota, Recipient,
@@ -49,11 +49,21 @@ fn channels() -> Channels {
             corp_id: "wwdemo0000000001".into(),
             agent_id: AgentId(1_000_002),
             secret: "secret".into(),
+            readers: channels::Readers::default(),
+            day: None,
         }],
         robots: Vec::new(),
         app_concurrency: 64,
         robot_concurrency: 4,
-        robot_quota: Quota { limit: 20, window: std::time::Duration::from_secs(60) },
+        chats: Vec::new(),
+        mail: Vec::new(),
+        quotas: Quotas {
+            robot: Quota { limit: 20, window: std::time::Duration::from_secs(60) },
+            members: Vec::new(),
+            chat: Quota { limit: 200, window: std::time::Duration::from_secs(60) },
+            chats_of_company: Vec::new(),
+        },
+        audience: Audience { party: 50, tag: 50, all: 500 },
         via: Via::Wecom,
     })
     .unwrap()
@@ -107,6 +117,9 @@ fn admissions(now: Timestamp) -> Vec<Arc<Admission>> {
             tags: Vec::new(),
             metadata: None,
             duplicate_of: None,
+            route: None,
+            replay_of: None,
+            acknowledged_at: None,
         };
         let delivery = Delivery {
             id: id.delivery(1),
@@ -117,6 +130,10 @@ fn admissions(now: Timestamp) -> Vec<Arc<Admission>> {
             expires_at: None,
             give_up_at: now + std::time::Duration::from_secs(3600),
             request_hash: RequestHash::new([7; 32]),
+            address: None,
+            step: None,
+            digest: None,
+            part: 0,
         };
         let deliveries = vec![delivery];
         Arc::new(Admission { message, deliveries, born_leased: Vec::new(), idempotency: None, dedupe: None })
@@ -145,6 +162,7 @@ fn claim_of_64_deliveries(bencher: Bencher<'_, '_>) {
             lowest_first: false,
             served: None,
             equal_since: Some(now),
+            moving: None,
         };
         runtime.block_on(ledger.claim(claim)).unwrap()
     });

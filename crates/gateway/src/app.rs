@@ -3,14 +3,17 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use backends::Engine;
-use channels::{AppConfig, RobotConfig, Via};
-use domain::{BreakerPolicy, Quota, RetryPolicy};
+use channels::{AppConfig, Audience, ChatsConfig, MailConfig, MailServer, Quotas, RobotConfig, Via};
+use domain::{BreakerPolicy, Calendar, Quota, RetryPolicy, Route};
 use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
-use pipeline::{DispatchConfig, Dispatcher, Intake, IntakeConfig, Recaller, SweepConfig, Sweeper};
+use pipeline::{
+    AddressBook, DispatchConfig, Dispatcher, Intake, IntakeConfig, Recaller, Routing, SweepConfig, Sweeper,
+};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +23,9 @@ use crate::config::{Config, DeliveryVia, LedgerEngine};
 use crate::{first_key, observe, server};
 
 /// How long an idempotency key is kept.
-const IDEMPOTENCY_WINDOW: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Person-times a day that WeCom allows an application for each account of its company (path/90312).
+const PERSON_TIMES_PER_ACCOUNT: u32 = 200;
 
 /// A running gateway.
 pub struct House {
@@ -61,6 +66,26 @@ pub fn channels(config: &Config) -> anyhow::Result<Channels> {
             corp_id: app.corp_id.trim().into(),
             agent_id: AgentId(agent_id),
             secret: secret.0.expose().trim().into(),
+            readers: app.readers,
+            day: app.accounts.map(|accounts| accounts.saturating_mul(PERSON_TIMES_PER_ACCOUNT)),
+        })
+    });
+    let chats = config.chats.iter().map(|(name, chat)| ChatsConfig {
+        name: name.clone(),
+        app: chat.app.clone().or_else(|| default_app(config)).unwrap_or_default(),
+        chatid: chat.chatid.clone(),
+        title: chat.title.clone().unwrap_or_else(|| name.clone()),
+        owner: chat.owner.clone(),
+        members: chat.members.clone(),
+    });
+    let mail = config.mail.iter().map(|(name, mail)| {
+        let url = mail.url.clone().with_context(|| format!("mail.{name}.url is missing"))?;
+        Ok(MailConfig {
+            name: name.clone(),
+            server: MailServer { url: url.0, from: mail.from.clone(), ca_file: mail.ca_file.clone() },
+            concurrency: mail.concurrency,
+            quota: per_minute(mail.per_minute.unwrap_or(config.quota.mail_per_minute)),
+            timeout: mail.timeout.0,
         })
     });
     let robots = config.robots.iter().map(|(name, robot)| {
@@ -74,13 +99,59 @@ pub fn channels(config: &Config) -> anyhow::Result<Channels> {
         robots: robots.collect::<anyhow::Result<_>>()?,
         app_concurrency: config.dispatch.app_concurrency,
         robot_concurrency: config.dispatch.robot_concurrency,
-        robot_quota: Quota { limit: config.quota.robot_per_minute, window: std::time::Duration::from_secs(60) },
+        chats: chats.collect(),
+        mail: mail.collect::<anyhow::Result<_>>()?,
+        quotas: Quotas {
+            robot: per_minute(config.quota.robot_per_minute),
+            members: vec![per_minute(config.quota.member_per_minute), per_hour(config.quota.member_per_hour)],
+            chat: per_minute(config.quota.chat_per_minute),
+            chats_of_company: vec![
+                per_minute(config.quota.company_chat_per_minute),
+                per_hour(config.quota.company_chat_per_hour),
+            ],
+        },
+        audience: Audience { party: config.audience.party, tag: config.audience.tag, all: config.audience.all },
         via: match config.delivery.via {
             DeliveryVia::Wecom => Via::Wecom,
             DeliveryVia::File => Via::File(config.delivery.folder.clone()),
         },
     });
     Ok(built?)
+}
+
+fn per_minute(limit: u32) -> Quota {
+    Quota { limit, window: Duration::from_secs(60) }
+}
+
+fn per_hour(limit: u32) -> Quota {
+    Quota { limit, window: Duration::from_secs(3600) }
+}
+
+/// The calendar of workdays.
+///
+/// # Errors
+/// Names the file and the line.
+pub fn calendar(config: &Config) -> anyhow::Result<Calendar> {
+    let Some(path) = &config.calendar_file else { return Ok(Calendar::china()) };
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("calendar_file: could not read {}", path.display()))?;
+    Calendar::parse(&text).with_context(|| format!("calendar_file: {} cannot be used", path.display()))
+}
+
+/// Which way messages go.
+fn routing(config: &Config) -> anyhow::Result<Routing> {
+    let named = |(name, route): (&String, &Route)| {
+        (name.clone(), Arc::new(Route { name: Some(name.clone()), ..route.clone() }))
+    };
+    Ok(Routing {
+        routes: config.routes.iter().map(named).collect(),
+        rules: config.rules.clone(),
+        quiet: config.quiet.clone(),
+        default_quiet: config.default_quiet.clone(),
+        calendar: calendar(config)?,
+        default_app: default_app(config),
+        default_mail: default_mail(config),
+    })
 }
 
 /// Makes the connection to WeCom.
@@ -148,17 +219,21 @@ impl House {
         let first_key = first_key::FirstKey::find_or_make(key, Self::key_folder(config))?;
         let keys = Arc::new(KeyRing::open(backends.ledger.clone(), clock.clone(), first_key.text()).await?);
         let dispatch = dispatch_config(config);
-        let dispatcher =
-            Dispatcher::new(backends.ledger.clone(), backends.doorbell, channels.clone(), clock.clone(), dispatch);
-        let intake_config = IntakeConfig {
-            default_app: default_app(config),
-            deadline: config.retry.deadline.0,
-            idempotency_window: IDEMPOTENCY_WINDOW,
-            waiting: config.http.waiting,
-        };
+        let addresses = AddressBook::default();
+        addresses.refresh(backends.ledger.as_ref()).await?;
+        let ways = (Arc::new(routing(config)?), addresses.clone());
+        let dispatcher = Dispatcher::new(
+            backends.ledger.clone(),
+            backends.doorbell,
+            channels.clone(),
+            clock.clone(),
+            dispatch,
+            ways,
+        );
+        let intake_config = IntakeConfig { idempotency_window: IDEMPOTENCY_WINDOW, waiting: config.http.waiting };
         let metrics = observe::metrics();
         let handle = dispatcher.handle();
-        let recaller = Recaller::new(backends.ledger.clone(), channels.clone(), clock.clone());
+        let recaller = Recaller::new(backends.ledger.clone(), channels, clock.clone());
         let sweep = SweepConfig {
             every: config.dispatch.sweep_every.0,
             idempotency_window: IDEMPOTENCY_WINDOW,
@@ -169,15 +244,13 @@ impl House {
         let stopping = stop_serving.clone();
         let (ledger, damage) = (backends.ledger.clone(), Arc::new(OnceLock::new()));
         let kept = ledger.clone();
+        let fetch = Arc::new(channels::GuardedFetch { reach: config.fetch_reach });
+        let intake =
+            Arc::new(Intake::new(backends.ledger.clone(), handle.clone(), clock.clone(), fetch, intake_config));
         let api = Api {
             damage: damage.clone(),
-            intake: Arc::new(Intake::new(
-                backends.ledger.clone(),
-                channels,
-                handle.clone(),
-                clock.clone(),
-                intake_config,
-            )),
+            intake,
+            addresses,
             ledger: backends.ledger,
             recaller,
             dispatcher: handle,
@@ -241,10 +314,18 @@ async fn look_for_damage(ledger: Arc<dyn Ledger>, damage: Arc<OnceLock<String>>,
 
 /// The application that members are addressed through: the one named, else `default`, else the only one.
 pub fn default_app(config: &Config) -> Option<String> {
-    let named = config.default_app.clone();
-    let conventional = || config.apps.contains_key("default").then(|| "default".to_owned());
-    let only = || (config.apps.len() == 1).then(|| config.apps.keys().next().cloned()).flatten();
-    named.or_else(conventional).or_else(only)
+    default_of(config.default_app.as_ref(), config.apps.keys())
+}
+
+/// The mail server that is meant when none is named: by the same order.
+pub fn default_mail(config: &Config) -> Option<String> {
+    default_of(config.default_mail.as_ref(), config.mail.keys())
+}
+
+fn default_of<'a>(named: Option<&String>, names: impl ExactSizeIterator<Item = &'a String> + Clone) -> Option<String> {
+    let conventional = || names.clone().find(|name| *name == "default").cloned();
+    let only = || if names.len() == 1 { names.clone().next().cloned() } else { None };
+    named.cloned().or_else(conventional).or_else(only)
 }
 
 /// The retry policy of a configuration.
@@ -271,6 +352,8 @@ fn dispatch_config(config: &Config) -> DispatchConfig {
             misconfigured_for: breaker.misconfigured_for.0,
         },
         stop_within: config.dispatch.stop_within.0,
+        longest_call: config.wecom.timeout.0,
+        uncertain: config.delivery.uncertain,
         ..DispatchConfig::default()
     }
 }

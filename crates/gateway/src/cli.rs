@@ -7,8 +7,11 @@
 mod backup;
 mod chinese;
 mod config;
+mod dead_letter;
 mod demo;
+mod directory;
 mod doctor;
+mod figures;
 mod gateway;
 mod key;
 mod language;
@@ -78,6 +81,29 @@ enum Command {
     /// Look at messages, retry, cancel or recall them
     #[command(subcommand)]
     Message(message::MessageCommand),
+    /// Look at what was given up, and send it again
+    #[command(subcommand)]
+    DeadLetter(dead_letter::DeadLetterCommand),
+    /// Find out where a message would go, and why
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// Show what of each quota is used
+    Quotas,
+    /// Show how it went: success, time, errors, by account, route and hour
+    Stats {
+        /// From when, RFC 3339; default 24 hours ago
+        #[arg(long)]
+        since: Option<String>,
+        /// Until when, RFC 3339; default now
+        #[arg(long)]
+        until: Option<String>,
+    },
+    /// Hand in files that messages carry
+    #[command(subcommand)]
+    Media(directory::MediaCommand),
+    /// Keep members' mail addresses; forget a recipient
+    #[command(subcommand)]
+    Directory(directory::DirectoryCommand),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -96,6 +122,12 @@ enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum RouteCommand {
+    /// Say where a message would go, and why; it takes what `send` takes, and sends nothing
+    Test(Box<send::SendArguments>),
 }
 
 /// What every command may need.
@@ -171,6 +203,12 @@ async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         Command::Backup(arguments) => backup::run(&arguments, context),
         Command::Send(arguments) => send::run(*arguments, context).await,
         Command::Message(command) => message::run(command, context).await,
+        Command::DeadLetter(command) => dead_letter::run(command, context).await,
+        Command::Route(RouteCommand::Test(arguments)) => send::test_route(&arguments, context).await,
+        Command::Quotas => figures::quotas(context).await,
+        Command::Stats { since, until } => figures::stats(since.as_deref(), until.as_deref(), context).await,
+        Command::Media(command) => directory::media(command, context).await,
+        Command::Directory(command) => directory::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Doctor => doctor::run(context).await,

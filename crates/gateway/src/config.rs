@@ -4,18 +4,19 @@
 mod check;
 mod load;
 mod secret;
-mod time;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use channels::Readers;
+use domain::{Hours, Route, Rule, Uncertain};
 use serde::{Deserialize, Serialize};
 
 pub use check::{check, looks_like_corp_id};
+pub use domain::Span;
 pub use load::{Environment, Loaded, load};
 pub use secret::SecretText;
-pub use time::Span;
 
 /// Every option with its comment and default: what `hongyan config reference` prints.
 pub const REFERENCE: &str = include_str!("config/reference.toml");
@@ -39,6 +40,30 @@ pub struct Config {
     pub apps: BTreeMap<String, AppSection>,
     /// Robots, by name.
     pub robots: BTreeMap<String, RobotSection>,
+    /// Group chats, by name.
+    pub chats: BTreeMap<String, ChatSection>,
+    /// Mail servers, by name.
+    pub mail: BTreeMap<String, MailSection>,
+    /// The mail server that is meant when none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_mail: Option<String>,
+    /// Routes, by name.
+    pub routes: BTreeMap<String, Route>,
+    /// Which route a message takes that names none: the first that applies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// Quiet hours, by name.
+    pub quiet: BTreeMap<String, Vec<Hours>>,
+    /// The quiet hours that hold where no route names others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_quiet: Option<String>,
+    /// A calendar in place of China's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calendar_file: Option<PathBuf>,
+    /// How many people departments, tags and everybody are counted as.
+    pub audience: AudienceSection,
+    /// Who hears of trouble.
+    pub operator: OperatorSection,
     /// What WeCom allows.
     pub quota: QuotaSection,
     /// What carries the messages.
@@ -62,6 +87,9 @@ pub struct Config {
     /// Answers only loopback Host headers; the demo sets it.
     #[serde(skip)]
     pub loopback_hosts_only: bool,
+    /// Which addresses files may be fetched from; tests widen it.
+    #[serde(skip)]
+    pub fetch_reach: wecom::fetch::Reach,
     /// Goes on with a ledger that has lost commits; the command line sets it.
     #[serde(skip)]
     pub accept_loss: bool,
@@ -77,6 +105,16 @@ impl Default for Config {
             wecom: WecomSection::default(),
             apps: BTreeMap::new(),
             robots: BTreeMap::new(),
+            chats: BTreeMap::new(),
+            mail: BTreeMap::new(),
+            default_mail: None,
+            routes: BTreeMap::new(),
+            rules: Vec::new(),
+            quiet: BTreeMap::new(),
+            default_quiet: None,
+            calendar_file: None,
+            audience: AudienceSection::default(),
+            operator: OperatorSection::default(),
             quota: QuotaSection::default(),
             delivery: DeliverySection::default(),
             retry: RetrySection::default(),
@@ -88,6 +126,7 @@ impl Default for Config {
             metrics: MetricsSection::default(),
             log: LogSection::default(),
             loopback_hosts_only: false,
+            fetch_reach: wecom::fetch::Reach::Public,
             accept_loss: false,
         }
     }
@@ -134,6 +173,50 @@ section!(
     QuotaSection {
         /// A robot's messages in any 60 seconds.
         robot_per_minute: u32 = wecom::limits::ROBOT_PER_MINUTE,
+        /// An application's messages to one member in any 60 seconds.
+        member_per_minute: u32 = 30,
+        /// The same in any hour.
+        member_per_hour: u32 = 1000,
+        /// Messages to one group chat in any 60 seconds.
+        chat_per_minute: u32 = 200,
+        /// Person-times of all group chats of a company in any 60 seconds.
+        company_chat_per_minute: u32 = 20_000,
+        /// The same in any hour.
+        company_chat_per_hour: u32 = 150_000,
+        /// Mails through one server in any 60 seconds.
+        mail_per_minute: u32 = 100,
+    }
+);
+
+section!(
+    /// `[audience]`
+    AudienceSection {
+        /// People that a department is counted as.
+        party: u32 = 50,
+        /// People that a tag is counted as.
+        tag: u32 = 50,
+        /// People that everybody is counted as.
+        all: u32 = 500,
+    }
+);
+
+section!(
+    /// `[operator]`
+    OperatorSection {
+        /// The route that takes word of trouble; none: it is only logged.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        route: Option<String> = None,
+        /// The share of a quota, in percent, at which it is told.
+        quota_percent: u8 = 80,
+        /// So many new dead letters within `every` are told.
+        dead_letters: u64 = 10,
+        /// How often it is looked after, and the least time between two words about the same.
+        every: Span = Span::seconds(60),
+        /// A URL that is fetched at every look, for a watch elsewhere.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        heartbeat_url: Option<String> = None,
+        /// How long heartbeats of others (`POST /v1/heartbeats/NAME`) may stay away before it is told.
+        heartbeats: BTreeMap<String, Span> = BTreeMap::new(),
     }
 );
 
@@ -238,6 +321,8 @@ section!(
         via: DeliveryVia = DeliveryVia::Wecom,
         /// Where requests are written.
         folder: PathBuf = PathBuf::from("outbox"),
+        /// What is risked where nobody knows whether a message was taken: `repeat` or `lose`.
+        uncertain: Uncertain = Uncertain::Repeat,
     }
 );
 
@@ -286,6 +371,12 @@ pub struct AppSection {
     /// A file that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<PathBuf>,
+    /// Where its messages are read: `wecom`, `wechat` or `both`.
+    #[serde(default)]
+    pub readers: Readers,
+    /// The company's account limit: WeCom allows 200 person-times a day for each (path/90312). Absent: not held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<u32>,
 }
 
 /// `[robots.NAME]`
@@ -298,6 +389,60 @@ pub struct RobotSection {
     /// A file that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
+}
+
+/// `[chats.NAME]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChatSection {
+    /// The application that makes it, by its name; default: the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// What its members see as its name; default: its name here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its id at WeCom; default: made of its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chatid: Option<String>,
+    /// Who owns it; default: whom WeCom chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Its members, by userid.
+    pub members: Vec<String>,
+}
+
+/// `[mail.NAME]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSection {
+    /// `smtp://user:password@host:587` or `smtps://user:password@host:465`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<SecretText>,
+    /// A file that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_file: Option<PathBuf>,
+    /// Whom mails come from.
+    pub from: String,
+    /// Certificates that are trusted besides the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Mails in any 60 seconds; default: `quota.mail_per_minute`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_minute: Option<u32>,
+    /// Connections at once.
+    #[serde(default = "two")]
+    pub concurrency: usize,
+    /// How long one mail may take.
+    #[serde(default = "half_a_minute")]
+    pub timeout: Span,
+}
+
+fn two() -> usize {
+    2
+}
+
+fn half_a_minute() -> Span {
+    Span::seconds(30)
 }
 
 fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

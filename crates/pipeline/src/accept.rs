@@ -15,19 +15,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{
-    Dedupe, DedupeBy, Delivery, Grant, InvalidSubmission, Message, MessageId, MessageState, Recipient, RequestHash,
-    Scope, Standing, Submission, Timestamp, Violation, divide, each_by_its_own_channel,
+    Content, ContentKind, Dedupe, DedupeBy, Grant, InvalidSubmission, MediaId, Message, MessageId, MessageState,
+    Overflow, Recipient, RecipientSet, RequestHash, Route, RouteChoice, Scope, Standing, Submission, Timestamp,
+    Violation,
 };
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::to_its_end::ToItsEnd;
 use crate::crash_point;
 use crate::dispatch::{DispatcherHandle, Reservation};
 use crate::ids::IdSource;
+use crate::media::Fetch;
 use crate::ports::{
-    Accepted, Admission, BornLeased, Channel, Channels, Claimed, Clock, DedupeEntry, Idempotency, Ledger, LedgerError,
+    Accepted, Admission, BornLeased, Claimed, Clock, DedupeEntry, Idempotency, Ledger, LedgerError, MediaRecord,
 };
+use crate::routing::{Parcel, Planned, Planner, own_recipients, request_hash, speaks_to_group};
 use crate::telemetry::{
     Happening as _, LedgerFailed, MessageDuplicate, MessageRefused, MessageReplayed, MessagesAccepted,
 };
@@ -35,10 +37,6 @@ use crate::telemetry::{
 /// What the intake needs to know.
 #[derive(Clone, Debug)]
 pub struct IntakeConfig {
-    /// The application that members are addressed through when a submission names none.
-    pub default_app: Option<String>,
-    /// How long after its due time a delivery is given up.
-    pub deadline: Duration,
     /// How long an idempotency key is kept.
     pub idempotency_window: Duration,
     /// How many submissions may wait to be stored at once.
@@ -74,6 +72,12 @@ pub enum AcceptError {
         /// Who may not be addressed.
         recipient: Recipient,
     },
+    /// The caller's key does not allow the route; nothing was stored.
+    #[error("this key may not take the route `{route}`")]
+    ForbiddenRoute {
+        /// Which.
+        route: String,
+    },
     /// The caller's key has no `send` scope.
     #[error("this key may not send")]
     MayNotSend,
@@ -96,7 +100,7 @@ impl AcceptError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid(InvalidSubmission(violation)) => violation.code,
-            Self::Forbidden { .. } | Self::MayNotSend => "forbidden",
+            Self::Forbidden { .. } | Self::ForbiddenRoute { .. } | Self::MayNotSend => "forbidden",
             Self::KeyReused => "idempotency_key_reused",
             Self::Overloaded => "overloaded",
             Self::Interrupted => "internal",
@@ -108,7 +112,8 @@ impl AcceptError {
 /// Takes submissions in.
 pub struct Intake {
     door: Arc<Door>,
-    channels: Channels,
+    planner: Planner,
+    fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
     ids: IdSource,
     accepted: MessagesAccepted,
@@ -143,24 +148,40 @@ struct Reserved {
     request: Bytes,
 }
 
-/// A delivery and its request.
-struct Planned {
-    delivery: Delivery,
-    request: Bytes,
+/// A submission whose way is drawn.
+struct Drawn {
+    way: Way,
+    submission: Submission,
+    app: String,
+}
+
+/// Which way a submission goes, and why.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The route, if it has one.
+    pub route: Option<Arc<Route>>,
+    /// The rules that were asked, where it named none.
+    pub choice: Option<domain::Choice>,
+    /// Whom it is for.
+    pub to: RecipientSet,
+    /// Where it begins: lane, recipients, step and due time of each delivery.
+    pub deliveries: Vec<domain::Delivery>,
 }
 
 impl Intake {
     /// Makes the door in front of a ledger and a dispatcher.
     pub fn new(
         ledger: Arc<dyn Ledger>,
-        channels: Channels,
         dispatcher: DispatcherHandle,
         clock: Arc<dyn Clock>,
+        fetch: Arc<dyn Fetch>,
         config: IntakeConfig,
     ) -> Self {
+        let planner = dispatcher.planner().clone();
         let door = Arc::new(Door { ledger, dispatcher });
         let places = Arc::new(Semaphore::new(config.waiting));
-        Self { door, channels, clock, ids: IdSource::new(), accepted: MessagesAccepted::default(), places, config }
+        let accepted = MessagesAccepted::default();
+        Self { door, planner, fetch, clock, ids: IdSource::new(), accepted, places, config }
     }
 
     /// Takes one submission in.
@@ -200,7 +221,11 @@ impl Intake {
         let mut prepared = Vec::new();
         for submission in submissions {
             let key = submission.idempotency.clone();
-            match self.prepare(grant, submission, now) {
+            let ready = match self.with_files(grant, submission, now).await {
+                Ok(submission) => self.prepare(grant, submission, now),
+                Err(error) => Err(error),
+            };
+            match ready {
                 Ok(ready) => {
                     prepared.push((results.len(), ready));
                     results.push(None);
@@ -253,27 +278,33 @@ impl Intake {
         }
     }
 
+    /// Says where a submission would go, and why, without accepting it.
+    ///
+    /// # Errors
+    /// [`AcceptError`], as accepting it would.
+    pub fn test_route(&self, grant: &Grant, submission: Submission) -> Result<Way, AcceptError> {
+        let now = self.clock.now();
+        let choose = || self.planner.choose(grant.caller.as_str(), &submission.tags, submission.priority, now);
+        let choice = submission.route.is_none().then(choose);
+        let (drawn, planned) = self.draw(grant, submission, self.ids.next(now), now)?;
+        let deliveries = planned.into_iter().map(|planned| planned.delivery).collect();
+        Ok(Way { choice, deliveries, ..drawn.way })
+    }
+
     fn prepare(&self, grant: &Grant, submission: Submission, now: Timestamp) -> Result<Prepared, AcceptError> {
-        if !grant.scopes.include(Scope::Send) {
-            return Err(AcceptError::MayNotSend);
-        }
-        submission.check(now)?;
-        let app = self.app_of(&submission)?;
-        if let Some(recipient) = submission.to.iter().find(|recipient| !grant.may_address(recipient, &app)) {
-            return Err(AcceptError::Forbidden { recipient: recipient.clone() });
-        }
         let id = self.ids.next(now);
-        let planned = self.deliveries(&submission, id, &app, now)?;
-        let dedupe = submission.dedupe.as_ref().map(|dedupe| dedupe_entry(dedupe, &submission, &app, now));
-        let idempotency = submission.idempotency.map(|(key, hash)| Idempotency {
+        let idempotency = submission.idempotency.clone().map(|(key, hash)| Idempotency {
             key,
             hash,
             not_before: now - self.config.idempotency_window,
         });
-        let due_now = submission.send_at.is_none_or(|send_at| send_at <= now);
+        let (Drawn { way, submission, app }, planned) = self.draw(grant, submission, id, now)?;
+        let dedupe = submission.dedupe.as_ref().map(|dedupe| dedupe_entry(dedupe, &submission, &way.to, &app, now));
         let (mut deliveries, mut reservations) = (Vec::with_capacity(planned.len()), Vec::new());
         for (index, Planned { delivery, request }) in planned.into_iter().enumerate() {
-            if due_now && let Some(place) = self.door.dispatcher.reserve(&delivery.lane) {
+            if delivery.due_at <= now
+                && let Some(place) = self.door.dispatcher.reserve(&delivery.lane)
+            {
                 reservations.push(Reserved { index, place, request });
             }
             deliveries.push(delivery);
@@ -290,6 +321,9 @@ impl Intake {
             tags: submission.tags,
             metadata: submission.metadata,
             duplicate_of: None,
+            route: way.route,
+            replay_of: submission.replay_of,
+            acknowledged_at: None,
         };
         let born =
             |reserved: &Reserved| BornLeased { index: reserved.index, equal_since: reserved.place.equal_since(now) };
@@ -298,54 +332,235 @@ impl Intake {
         Ok(Prepared { admission, reservations })
     }
 
-    /// Finds the application that members are addressed through; robots need none.
-    fn app_of(&self, submission: &Submission) -> Result<String, AcceptError> {
+    /// Draws a submission's way: every check, and every delivery it begins with.
+    fn draw(
+        &self,
+        grant: &Grant,
+        mut submission: Submission,
+        id: MessageId,
+        now: Timestamp,
+    ) -> Result<(Drawn, Vec<Planned>), AcceptError> {
+        if !grant.scopes.include(Scope::Send) {
+            return Err(AcceptError::MayNotSend);
+        }
+        submission.check(now)?;
+        let route = self.route_of(grant, &submission, now)?;
+        let named = std::mem::take(&mut submission.to);
+        // Where a configured route leads by itself, the operator has allowed with it.
+        let by_route = named.is_empty() && !matches!(submission.route, Some(RouteChoice::Own(_)));
+        let to = if named.is_empty() { route.as_deref().map(own_recipients).unwrap_or_default() } else { named };
+        submission.check_recipients(&to, route.as_deref().is_some_and(speaks_to_group))?;
+        let app = self.app_of(&submission, &to)?;
+        if !by_route && let Some(recipient) = to.iter().find(|recipient| !grant.may_address(recipient, &app)) {
+            return Err(AcceptError::Forbidden { recipient: recipient.clone() });
+        }
+        let route = route.map(|route| with_app(route, submission.app.as_deref()));
+        submission.options.overflow =
+            submission.overflow.or(route.as_ref().and_then(|route| route.overflow)).unwrap_or_default();
+        let due_at = submission.send_at.unwrap_or(now).max(now);
+        let quiet = self.planner.quiet_of(route.as_deref());
+        let due_at = self.planner.routing.free_from(quiet, submission.priority, due_at);
+        let parcel = Parcel {
+            id,
+            content: &submission.content,
+            options: &submission.options,
+            priority: submission.priority,
+            expires_at: submission.expires_at,
+            route: route.as_deref(),
+        };
+        let planned = self.planner.first(parcel, &to, &app, due_at)?;
+        let way = Way { route, choice: None, to, deliveries: Vec::new() };
+        Ok((Drawn { way, submission, app }, planned))
+    }
+
+    /// Finds the route of a submission: the one it names or brings, or the one that the rules give it.
+    fn route_of(
+        &self,
+        grant: &Grant,
+        submission: &Submission,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Route>>, AcceptError> {
+        let routing = &self.planner.routing;
+        match &submission.route {
+            Some(RouteChoice::Own(route)) => {
+                self.check_own(grant, route)?;
+                Ok(Some(Arc::new(route.clone())))
+            }
+            Some(RouteChoice::Named(name)) => {
+                if !grant.may_take(name) {
+                    return Err(AcceptError::ForbiddenRoute { route: name.clone() });
+                }
+                let found = routing.routes.get(name).cloned();
+                found.map(Some).ok_or_else(|| {
+                    let names: Vec<_> = routing.routes.keys().map(String::as_str).collect();
+                    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                    let message = format!("names `{name}`, which is not a configured route");
+                    let violation = Violation::new("unknown_route", "route", message);
+                    invalid(violation.with_hint(format!("configured are: {names}")))
+                })
+            }
+            None if routing.rules.is_empty() => Ok(None),
+            None => {
+                let choice = self.planner.choose(grant.caller.as_str(), &submission.tags, submission.priority, now);
+                let name = choice.rule.and_then(|rule| routing.rules.get(rule)).map(|rule| &rule.route);
+                Ok(name.and_then(|name| routing.routes.get(name)).cloned())
+            }
+        }
+    }
+
+    /// A route that comes with a message may lead only where the message itself may go.
+    fn check_own(&self, grant: &Grant, route: &Route) -> Result<(), AcceptError> {
+        let accounts = self.planner.accounts();
+        let steps = route.steps.iter().chain(route.escalate.iter().map(|later| &later.step));
+        let later = route.escalate.iter().flat_map(|later| &later.to).filter_map(|to| to.parse().ok());
+        let mut places: Vec<Recipient> = later.collect();
+        for step in steps {
+            let lane = step.lane(&accounts);
+            match lane.channel() {
+                "wecom_robot" => places.push(Recipient::Robot(lane.account().to_owned())),
+                "wecom_appchat" => places.push(Recipient::Chat(lane.account().to_owned())),
+                "email" => places.extend(step.to.iter().cloned().map(Recipient::Email)),
+                _ => {}
+            }
+        }
+        if let Some(quiet) = &route.quiet
+            && !self.planner.routing.quiet.contains_key(quiet)
+        {
+            let message = format!("names `{quiet}`, which are no configured quiet hours");
+            return Err(invalid(Violation::new("invalid", "route.quiet", message)));
+        }
+        match places.into_iter().find(|place| !grant.may_address(place, accounts.app)) {
+            Some(recipient) => Err(AcceptError::Forbidden { recipient }),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds the application that members are addressed through; groups need none.
+    fn app_of(&self, submission: &Submission, to: &RecipientSet) -> Result<String, AcceptError> {
         if let Some(app) = &submission.app {
             return Ok(app.clone());
         }
-        let needs_app = submission.to.iter().any(|recipient| recipient.channel() == "wecom_app");
-        match (&self.config.default_app, needs_app) {
-            (Some(app), _) => Ok(app.clone()),
-            (None, false) => Ok(String::new()),
-            (None, true) => Err(invalid(
+        let needs_app = || to.iter().any(|recipient| recipient.channel() == "wecom_app");
+        match &self.planner.routing.default_app {
+            Some(app) => Ok(app.clone()),
+            None if submission.route.is_some() || !needs_app() => Ok(String::new()),
+            None => Err(invalid(
                 Violation::new("missing", "app", "is missing, and no default application is configured").with_hint(
-                    match self.channels.accounts("wecom_app")[..] {
-                        [] => "configure one: WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET".to_owned(),
-                        _ => format!("name one of the configured applications: {}", self.names("wecom_app")),
+                    if self.planner.has("wecom_app") {
+                        format!("name one of the configured applications: {}", self.planner.names("wecom_app"))
+                    } else {
+                        "configure one: WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET".to_owned()
                     },
                 ),
             )),
         }
     }
 
-    fn deliveries(
+    /// Fetches files that a submission names by URL, and makes one of a text that is to be sent as a file.
+    async fn with_files(
         &self,
-        submission: &Submission,
-        id: MessageId,
-        app: &str,
+        grant: &Grant,
+        mut submission: Submission,
         now: Timestamp,
-    ) -> Result<Vec<Planned>, AcceptError> {
-        let due_at = submission.send_at.unwrap_or(now).max(now);
-        let mut deliveries = Vec::new();
-        for step in each_by_its_own_channel(&submission.to, app) {
-            let channel = self.channels.get(&step.lane).ok_or_else(|| self.unknown_account(&step.lane))?;
-            for recipients in divide(&step.recipients, channel.call_limits()) {
-                let position = u16::try_from(deliveries.len() + 1).map_err(|_| too_many_calls())?;
-                let request = render(channel.as_ref(), submission, &recipients)?;
-                let delivery = Delivery {
-                    id: id.delivery(position),
-                    lane: step.lane.clone(),
-                    recipients,
-                    priority: submission.priority,
-                    due_at,
-                    expires_at: submission.expires_at,
-                    give_up_at: due_at + self.config.deadline,
-                    request_hash: request_hash(&request),
-                };
-                deliveries.push(Planned { delivery, request });
+    ) -> Result<Submission, AcceptError> {
+        if submission.content.object().contains("\"url\"")
+            && let Some((kind, url)) = crate::media::named_by_url(&submission.content)
+        {
+            if !grant.scopes.include(Scope::Send) {
+                return Err(AcceptError::MayNotSend);
+            }
+            let fetched = self.fetch.fetch(&url).await;
+            let (file_name, content) = fetched.map_err(|why| {
+                let field = format!("{kind}.media_id.url");
+                invalid(
+                    Violation::new("invalid", field, format!("cannot be fetched: {why}"))
+                        .with_hint("the URL must be public and https, and lead to the file itself"),
+                )
+            })?;
+            let id = self.keep(grant, file_name, content, now).await?;
+            submission.content = crate::media::with_id(&submission.content, id);
+        }
+        if crate::media::names_own(&submission.content) {
+            self.check_own_media(grant, &submission.content).await?;
+        }
+        let wants_file = |overflow: Option<Overflow>| overflow == Some(Overflow::File);
+        let by_route = || match &submission.route {
+            Some(RouteChoice::Own(route)) => route.overflow,
+            Some(RouteChoice::Named(name)) => self.planner.routing.routes.get(name).and_then(|route| route.overflow),
+            None => None,
+        };
+        if wants_file(submission.overflow.or_else(by_route))
+            && let Some(text) = submission.content.plain_content()
+            && self.is_too_long(&submission, text.len())
+        {
+            let ending = if submission.content.kind() == ContentKind::Text { "txt" } else { "md" };
+            let id = self.keep(grant, format!("message.{ending}"), text.into(), now).await?;
+            submission.content = Content::new(ContentKind::File, format!(r#"{{"media_id":"{id}"}}"#));
+        }
+        Ok(submission)
+    }
+
+    /// Whether a text is longer than the channel takes that it would begin with.
+    fn is_too_long(&self, submission: &Submission, bytes: usize) -> bool {
+        let app = submission.app.clone().or_else(|| self.planner.routing.default_app.clone()).unwrap_or_default();
+        let lanes = submission.to.iter().map(|to| match to {
+            Recipient::Robot(name) | Recipient::Chat(name) => domain::Lane::new(to.channel(), name),
+            _ => domain::Lane::new(to.channel(), &app),
+        });
+        let steps = match &submission.route {
+            Some(RouteChoice::Own(route)) => route.steps.clone(),
+            Some(RouteChoice::Named(name)) => {
+                self.planner.routing.routes.get(name).map(|route| route.steps.clone()).unwrap_or_default()
+            }
+            None => Vec::new(),
+        };
+        let accounts = self.planner.accounts();
+        let lanes = lanes.chain(steps.iter().map(|step| step.lane(&accounts)));
+        let limits = lanes.filter_map(|lane| self.planner.channel(&lane)?.longest(submission.content.kind()));
+        limits.min().is_some_and(|limit| bytes > limit)
+    }
+
+    /// Keeps a file for a caller.
+    ///
+    /// # Errors
+    /// [`AcceptError::NotStored`].
+    pub async fn keep(
+        &self,
+        grant: &Grant,
+        file_name: String,
+        content: Bytes,
+        now: Timestamp,
+    ) -> Result<MediaId, AcceptError> {
+        let id = self.ids.next_media(now);
+        let size = content.len() as u64;
+        let record = MediaRecord { id, caller: grant.caller.clone(), file_name, size, created_at: now };
+        match self.door.ledger.put_media(record, content).await {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                LedgerFailed { error: &error }.emit();
+                Err(AcceptError::NotStored(Arc::new(error)))
             }
         }
-        Ok(deliveries)
+    }
+
+    /// A file that a message names must be there, and its caller's.
+    async fn check_own_media(&self, grant: &Grant, content: &Content) -> Result<(), AcceptError> {
+        for (field, id) in crate::media::own_ids(content) {
+            let unknown = || {
+                let violation = Violation::new(
+                    "invalid",
+                    field.clone(),
+                    format!("names `{id}`, which is no file of this caller's"),
+                );
+                invalid(violation.with_hint("hand the file in by POST /v1/media, and give the id that it answers"))
+            };
+            let id: MediaId = id.parse().map_err(|_| unknown())?;
+            let found = self.door.ledger.media(id, grant.reads()).await;
+            let found = found.map_err(|error| AcceptError::NotStored(Arc::new(error)))?;
+            let record = found.ok_or_else(unknown)?;
+            crate::media::check_size(content.kind(), &record).map_err(invalid)?;
+        }
+        Ok(())
     }
 
     fn count(&self, result: &Result<Receipt, AcceptError>) {
@@ -355,19 +570,6 @@ impl Intake {
             Ok(_) => self.accepted.count(),
             Err(error) => MessageRefused { code: error.code() }.emit(),
         }
-    }
-
-    fn unknown_account(&self, lane: &domain::Lane) -> AcceptError {
-        let (field, what) =
-            if lane.channel() == "wecom_robot" { ("to.robots", "robot") } else { ("app", "application") };
-        let message = format!("names `{}`, which is not a configured {what}", lane.account());
-        let hint = format!("configured are: {}", self.names(lane.channel()));
-        invalid(Violation::new("unknown_account", field, message).with_hint(hint))
-    }
-
-    fn names(&self, channel: &str) -> String {
-        let names = self.channels.accounts(channel);
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 }
 
@@ -417,6 +619,9 @@ impl Door {
                         standing: Standing { duplicate_check: lease.duplicate_check, ..Standing::default() },
                         content: Some(admission.message.content.clone()),
                         options: admission.message.options.clone(),
+                        route: admission.message.route.clone(),
+                        digest_of: None,
+                        handle: None,
                         frozen: None,
                         rendered: Some(request),
                         sole,
@@ -445,42 +650,23 @@ fn invalid(violation: Violation) -> AcceptError {
     AcceptError::Invalid(InvalidSubmission(violation))
 }
 
-fn too_many_calls() -> AcceptError {
-    let message = format!("needs more than {} calls upstream", u16::MAX);
-    invalid(
-        Violation::new("too_many", "to", message).with_hint("address a department or a tag, or divide the submission"),
-    )
+/// A route whose steps without a name go through the application that the message names.
+fn with_app(route: Arc<Route>, app: Option<&str>) -> Arc<Route> {
+    let Some(app) = app else { return route };
+    let mut own = Route::clone(&route);
+    for step in own.steps.iter_mut().chain(own.escalate.iter_mut().map(|later| &mut later.step)) {
+        if step.channel == domain::StepChannel::App {
+            step.name.get_or_insert_with(|| app.to_owned());
+        }
+    }
+    Arc::new(own)
 }
 
-/// Renders the request once, to find out whether it can be sent at all, and to know its hash.
-fn render(
-    channel: &dyn Channel,
-    submission: &Submission,
-    recipients: &domain::RecipientSet,
-) -> Result<Bytes, AcceptError> {
-    let body = channel.render(&submission.content, &submission.options, recipients, true);
-    body.map_err(|violations| {
-        let unexplained =
-            || Violation::new("invalid", submission.content.kind().name(), "cannot be sent by this channel");
-        invalid(violations.into_iter().next().unwrap_or_else(unexplained))
-    })
-}
-
-/// The hash that finds equal requests.
-pub(crate) fn request_hash(body: &[u8]) -> RequestHash {
-    RequestHash::new(Sha256::digest(body).into())
-}
-
-fn dedupe_entry(dedupe: &Dedupe, submission: &Submission, app: &str, now: Timestamp) -> DedupeEntry {
+fn dedupe_entry(dedupe: &Dedupe, submission: &Submission, to: &RecipientSet, app: &str, now: Timestamp) -> DedupeEntry {
     let key = match &dedupe.by {
         DedupeBy::Key(key) => format!("key {key}"),
         DedupeBy::Content => {
-            let parts = [
-                &submission.to.to_stored(),
-                app,
-                &submission.content.to_stored(),
-                &format!("{:?}", submission.options),
-            ];
+            let parts = [&to.to_stored(), app, &submission.content.to_stored(), &format!("{:?}", submission.options)];
             format!("content {}", request_hash(parts.join("\0").as_bytes()))
         }
     };

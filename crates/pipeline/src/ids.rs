@@ -1,6 +1,6 @@
-//! Fresh message ids, in order of the clock.
+//! Fresh ids of messages and files, in order of the clock.
 
-use domain::{MessageId, Timestamp};
+use domain::{MediaId, MessageId, Timestamp};
 use parking_lot::Mutex;
 use uuid::{ContextV7, Uuid};
 
@@ -16,10 +16,18 @@ impl IdSource {
     }
 
     pub(crate) fn next(&self, now: Timestamp) -> MessageId {
+        MessageId::from_uuid(self.fresh(now))
+    }
+
+    pub(crate) fn next_media(&self, now: Timestamp) -> MediaId {
+        MediaId::from_uuid(self.fresh(now))
+    }
+
+    fn fresh(&self, now: Timestamp) -> Uuid {
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);
         let nanos = u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000;
         let context = self.context.lock();
-        MessageId::from_uuid(Uuid::new_v7(uuid::Timestamp::from_unix(&*context, millis / 1000, nanos)))
+        Uuid::new_v7(uuid::Timestamp::from_unix(&*context, millis / 1000, nanos))
     }
 }
 

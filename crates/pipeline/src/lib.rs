@@ -7,16 +7,22 @@
 mod accept;
 mod crash_point;
 mod dispatch;
+mod escalation;
 mod ids;
+mod media;
 mod outcome;
 mod recall;
+mod redact;
+mod routing;
 mod sweep;
 
 pub mod ports;
 pub mod telemetry;
 
-pub use accept::{AcceptError, Intake, IntakeConfig, Receipt};
+pub use accept::{AcceptError, Intake, IntakeConfig, Receipt, Way};
 pub use crash_point::{CRASH_POINTS, crash_point};
-pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, claim_order};
+pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, QuotaUse, claim_order};
+pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};
+pub use routing::{AddressBook, Routing};
 pub use sweep::{SweepConfig, Sweeper};

@@ -33,6 +33,10 @@ pub(crate) async fn settle(shared: &Shared, meters: &LaneMeters, settlement: Set
         }
     };
     crash_point("settle-after");
+    if matches!(settled, Settled::Recorded { .. }) && !settlement.next.is_empty() {
+        crash_point("hand-over-after-settle");
+        settlement.next.iter().for_each(|next| shared.ring(&next.lane));
+    }
     let Settlement { lane, lease, outcome, .. } = &*settlement;
     match settled {
         Settled::Stale => StaleSettlement { lane }.emit(),
@@ -41,6 +45,7 @@ pub(crate) async fn settle(shared: &Shared, meters: &LaneMeters, settlement: Set
                 crash_point("retry-after-settle");
                 DeliveryRetried { lane }.emit();
             }
+            Outcome::Held { .. } | Outcome::PartSent { .. } => {}
             Outcome::Final { state, .. } => {
                 DeliverySettled { lane, meters, state: *state }.emit();
                 if recall_wanted && matches!(state, RecipientState::Delivered | RecipientState::Uncertain) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use domain::{CallerId, DeliveryState, MessageId, Reason, RecipientState};
 
 use crate::crash_point;
-use crate::ports::{Channels, Clock, Ledger, LedgerError, MessageRecord, PendingRecall, RecallAnswer};
+use crate::ports::{Channel, Channels, Clock, Ledger, LedgerError, MessageRecord, PendingRecall, RecallAnswer};
 use crate::telemetry::{Happening as _, LedgerFailed};
 
 /// How many wishes one sweep carries out.
@@ -89,18 +89,24 @@ impl Recaller {
     /// Tells why nothing of a message can be recalled, if so, before anything is changed.
     fn hopeless(&self, record: &MessageRecord) -> Option<Reason> {
         let open = |delivery: &crate::ports::DeliveryRecord| match delivery.state {
+            // Others are in it.
+            _ if delivery.digest_of.is_some() => false,
             RecipientState::Waiting | RecipientState::Sending | RecipientState::Recalled => true,
-            RecipientState::Delivered | RecipientState::Uncertain => {
+            RecipientState::Delivered | RecipientState::Uncertain | RecipientState::MovedOn => {
                 delivery.handle.is_some()
-                    && self.channels.get(&delivery.delivery.lane).is_none_or(|channel| channel.can_recall())
+                    && self.channels.get(&delivery.delivery.lane.main()).is_none_or(|channel| channel.can_recall())
             }
-            RecipientState::Failed | RecipientState::Cancelled | RecipientState::Expired => false,
+            RecipientState::Joined | RecipientState::Failed | RecipientState::Cancelled | RecipientState::Expired => {
+                false
+            }
         };
         if record.deliveries.iter().any(open) {
             return None;
         }
-        let sent =
-            record.deliveries.iter().any(|d| matches!(d.state, RecipientState::Delivered | RecipientState::Uncertain));
+        let sent = record
+            .deliveries
+            .iter()
+            .any(|d| matches!(d.state, RecipientState::Delivered | RecipientState::Uncertain | RecipientState::Joined));
         Some(if sent {
             not_recallable()
         } else {
@@ -132,8 +138,8 @@ impl Recaller {
 
     async fn carry_out(&self, pending: &PendingRecall) -> Result<RecallAnswer, LedgerError> {
         crash_point("recall-wanted");
-        let answer = match (self.channels.get(&pending.lane), &pending.handle) {
-            (Some(channel), Some(handle)) => channel.recall(handle).await,
+        let answer = match (self.channels.get(&pending.lane.main()), &pending.handle) {
+            (Some(channel), Some(handles)) => recall_each(channel.as_ref(), handles).await,
             _ => None,
         };
         let answer = answer.unwrap_or_else(|| RecallAnswer::Refused(not_recallable()));
@@ -156,7 +162,20 @@ impl Recaller {
     }
 }
 
+/// Withdraws every part of a message; the first that is not withdrawn says what became of it.
+async fn recall_each(channel: &dyn Channel, handles: &str) -> Option<RecallAnswer> {
+    let mut answer = None;
+    for handle in handles.split('|') {
+        answer = channel.recall(handle).await;
+        if answer != Some(RecallAnswer::Recalled) {
+            break;
+        }
+    }
+    answer
+}
+
 fn not_recallable() -> Reason {
-    Reason::new("not_recallable", "a robot's message cannot be withdrawn, nor one without a msgid")
-        .with_hint("only application messages of the last 24 hours can be recalled")
+    let text =
+        "what a robot, a group chat, a mail or a digest carried cannot be withdrawn, nor a message without a msgid";
+    Reason::new("not_recallable", text).with_hint("only application messages of the last 24 hours can be recalled")
 }

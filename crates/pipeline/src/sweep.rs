@@ -1,5 +1,5 @@
 //! The regular look at the ledger: rings for whatever is due, so that a lost ring costs latency only; settles what
-//! expired while it waited; carries out recalls that were left open; forgets what is no longer asked for, in small steps
+//! expired while it waited; escalates what nobody acknowledged; carries out recalls that were left open; forgets what is no longer asked for, in small steps
 //! between which others have their turn.
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use domain::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::DispatcherHandle;
+use crate::escalation::Escalator;
 use crate::ports::{Clock, Ledger, LedgerError};
 use crate::recall::Recaller;
 use crate::telemetry::{Happening as _, LedgerFailed};
@@ -19,8 +20,8 @@ const STEP: usize = 500;
 const STEPS: usize = 200;
 /// How long a step leaves the ledger to others.
 const BREATH: Duration = Duration::from_millis(20);
-/// How long after it went out a request is still looked for: the longest duplicate check, and a margin.
-const KEEP_REQUESTS: Duration = Duration::from_secs(15 * 60);
+/// How long after it went out a request is still looked for: the longest window of a member's quota, and a margin.
+const KEEP_REQUESTS: Duration = Duration::from_secs(65 * 60);
 /// How old a message is before it is indexed: by then those accepted in the same moment are stored, too.
 const SETTLED_IN: Duration = Duration::from_secs(10);
 /// How many messages are indexed in one step: the more at once, the fewer pages each costs, and the longer others wait.
@@ -42,6 +43,7 @@ pub struct Sweeper {
     ledger: Arc<dyn Ledger>,
     dispatcher: DispatcherHandle,
     recaller: Recaller,
+    escalator: Escalator,
     clock: Arc<dyn Clock>,
     config: SweepConfig,
 }
@@ -61,7 +63,8 @@ impl Sweeper {
         clock: Arc<dyn Clock>,
         config: SweepConfig,
     ) -> Self {
-        Self { ledger, dispatcher, recaller, clock, config }
+        let escalator = Escalator::new(ledger.clone(), dispatcher.clone());
+        Self { ledger, dispatcher, recaller, escalator, clock, config }
     }
 
     /// Sweeps until `shutdown`.
@@ -94,6 +97,7 @@ impl Sweeper {
                 self.dispatcher.ring(&lane);
             }
         }
+        self.escalator.escalate_due(now).await?;
         self.index(now).await?;
         self.forget(now).await?;
         // Last, and not for long: an upstream that hangs must not keep the sweep from its work.
@@ -116,7 +120,8 @@ impl Sweeper {
             let requests = self.ledger.forget_requests(now - KEEP_REQUESTS, STEP).await?;
             let keys = self.ledger.forget_expired_keys(now - self.config.idempotency_window, now, STEP).await?;
             let messages = self.ledger.forget_messages(now - self.config.keep_messages, STEP).await?;
-            if requests < STEP && keys < STEP && messages < STEP {
+            let files = self.ledger.forget_media(now - self.config.keep_messages, STEP).await?;
+            if requests < STEP && keys < STEP && messages < STEP && files < STEP {
                 break;
             }
             tokio::time::sleep(BREATH).await;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{CallerId, Delivery, Message, MessageId, MessageState, RecipientState, RequestHash, Timestamp};
+use domain::{
+    CallerId, Delivery, DeliveryId, Message, MessageId, MessageState, RecipientState, RequestHash, Timestamp,
+};
 use pipeline::ports::{Accepted, Admission, Admissions, BornLeased, Idempotency, Lease, LedgerError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::json;
@@ -95,8 +97,9 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
             .execute(params![message.id.to_bytes(), content])?;
     }
     let mut insert = connection.prepare_cached(
-        "INSERT INTO message (id, caller, state, content, options, priority, accepted_at, send_at, expires_at, tags, metadata, duplicate_of)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO message (id, caller, state, content, options, priority, accepted_at, send_at, expires_at, tags, metadata, duplicate_of,
+             route, replay_of)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     insert
         .execute(params![
@@ -112,6 +115,8 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
             (!message.tags.is_empty()).then(|| json!(message.tags).to_string()),
             message.metadata.as_deref(),
             duplicate_of.map(MessageId::to_bytes),
+            rows::route_to_stored(message.route.as_deref()),
+            message.replay_of.map(MessageId::to_bytes),
         ])
         .map(drop)
 }
@@ -137,6 +142,30 @@ fn insert_key(
         .map(drop)
 }
 
+/// Adds deliveries to a message that is stored: they get the next ids of its family.
+pub(super) fn insert_more(connection: &Connection, caller: &str, deliveries: &[Delivery]) -> rusqlite::Result<()> {
+    let Some(message) = deliveries.first().map(|delivery| delivery.id.message()) else { return Ok(()) };
+    let mut position = last_position(connection, message)?;
+    connection
+        .prepare_cached("UPDATE delivery SET sole = 0 WHERE id BETWEEN ? AND ? AND sole = 1")?
+        .execute([message.delivery_range().0.to_bytes(), message.delivery_range().1.to_bytes()])?;
+    for delivery in deliveries {
+        position = position.checked_add(1).ok_or_else(|| rows::corrupt("a message with too many deliveries"))?;
+        let delivery = Delivery { id: message.delivery(position), ..delivery.clone() };
+        insert_row(connection, caller, (&delivery, false), (RecipientState::Waiting, UNCLAIMED), None, None)?;
+    }
+    Ok(())
+}
+
+/// The position of the last delivery of a message.
+pub(super) fn last_position(connection: &Connection, message: MessageId) -> rusqlite::Result<u16> {
+    let (first, last) = message.delivery_range();
+    connection
+        .prepare_cached("SELECT MAX(id) FROM delivery WHERE id BETWEEN ? AND ?")?
+        .query_row([first.to_bytes(), last.to_bytes()], |row| rows::delivery_id(row, 0))
+        .map(DeliveryId::position)
+}
+
 fn insert_delivery(
     connection: &Connection,
     memory: &mut Memory,
@@ -153,32 +182,51 @@ fn insert_delivery(
         None => (RecipientState::Waiting, UNCLAIMED),
     };
     let attempted = born.map(|_| message.accepted_at);
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO delivery (id, lane, caller, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash,
-             duplicate_check, fence, last_attempt_at, attempts, tries, unconfirmed, recall)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0)",
-    )?;
-    insert.execute(params![
-        delivery.id.to_bytes(),
-        delivery.lane.as_str(),
-        message.caller.as_str(),
-        delivery.recipients.to_stored(),
-        state as u8,
-        delivery.priority.rank(),
-        delivery.due_at.as_millis(),
-        delivery.expires_at.map(Timestamp::as_millis),
-        delivery.give_up_at.as_millis(),
-        sole,
-        delivery.request_hash.short(),
-        check,
-        fence,
-        attempted.map(Timestamp::as_millis),
-    ])?;
+    insert_row(connection, message.caller.as_str(), (delivery, sole), (state, fence), check, attempted)?;
     if let (Some(_), Some(at)) = (check, attempted) {
         memory.requests.note(connection, delivery, at)?;
     }
     let lease = Lease { delivery: delivery.id, fence, duplicate_check: check.unwrap_or(false) };
     Ok(born.map(|_| lease))
+}
+
+fn insert_row(
+    connection: &Connection,
+    caller: &str,
+    (delivery, sole): (&Delivery, bool),
+    (state, fence): (RecipientState, i64),
+    check: Option<bool>,
+    attempted: Option<Timestamp>,
+) -> rusqlite::Result<()> {
+    let placed = delivery.step;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO delivery (id, lane, caller, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash,
+             duplicate_check, fence, last_attempt_at, attempts, tries, unconfirmed, recall, address, step, moves_at, budget, digest)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?, ?, ?)",
+    )?;
+    insert
+        .execute(params![
+            delivery.id.to_bytes(),
+            delivery.lane.as_str(),
+            caller,
+            delivery.recipients.to_stored(),
+            state as u8,
+            delivery.priority.rank(),
+            delivery.due_at.as_millis(),
+            delivery.expires_at.map(Timestamp::as_millis),
+            delivery.give_up_at.as_millis(),
+            sole,
+            delivery.request_hash.short(),
+            check,
+            fence,
+            attempted.map(Timestamp::as_millis),
+            delivery.address.as_deref(),
+            placed.map(|placed| placed.index),
+            placed.and_then(|placed| placed.moves_at).map(Timestamp::as_millis),
+            placed.and_then(|placed| placed.budget),
+            delivery.digest.as_deref(),
+        ])
+        .map(drop)
 }
 
 #[async_trait]

@@ -4,18 +4,8 @@ use async_trait::async_trait;
 use domain::{AllowList, ApiKeyRecord, CallerId, Grant, Timestamp};
 use pipeline::ports::{Keys, LedgerError};
 use rusqlite::{Connection, Row, params};
-use serde::{Deserialize, Serialize};
 
 use super::{SqliteLedger, rows};
-
-#[derive(Serialize, Deserialize, Default)]
-#[serde(default)]
-struct StoredAllow {
-    apps: Option<Vec<String>>,
-    robots: Option<Vec<String>>,
-    parties: Option<Vec<String>>,
-    tags: Option<Vec<String>>,
-}
 
 #[async_trait]
 impl Keys for SqliteLedger {
@@ -37,8 +27,7 @@ impl Keys for SqliteLedger {
     }
 
     async fn put_key(&self, key: ApiKeyRecord) -> Result<(), LedgerError> {
-        let AllowList { apps, robots, parties, tags } = key.grant.allow.clone();
-        let allow = serde_json::to_string(&StoredAllow { apps, robots, parties, tags }).unwrap_or_default();
+        let allow = serde_json::to_string(&key.grant.allow).unwrap_or_default();
         self.writer.change("keep an API key", move |connection| put(connection, &key, &allow)).await
     }
 }
@@ -65,13 +54,13 @@ fn put(connection: &Connection, key: &ApiKeyRecord, allow: &str) -> rusqlite::Re
 }
 
 fn key(row: &Row<'_>) -> rusqlite::Result<ApiKeyRecord> {
-    let allow: StoredAllow =
+    let allow: AllowList =
         serde_json::from_str(row.get_ref("allow")?.as_str()?).map_err(|_| rows::corrupt("an API key's allow-list"))?;
     let scopes = row.get_ref("scopes")?.as_str()?;
     let grant = Grant {
         caller: CallerId::new(row.get::<_, String>("caller")?),
         scopes: scopes.parse().map_err(|_| rows::corrupt("an API key's scopes"))?,
-        allow: AllowList { apps: allow.apps, robots: allow.robots, parties: allow.parties, tags: allow.tags },
+        allow,
     };
     Ok(ApiKeyRecord {
         prefix: row.get("prefix")?,

@@ -46,30 +46,36 @@ pub(super) struct RecentRequests {
 
 impl RecentRequests {
     fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut recent = Self::default();
-        let mut find = connection.prepare("SELECT hash, lane, at FROM request ORDER BY rowid")?;
+        let mut found: Vec<(u64, i64)> = Vec::new();
+        let mut find = connection.prepare("SELECT hash, lane, at FROM request ORDER BY rowid DESC")?;
         let mut rows = find.query([])?;
+        // From the newest on: what is kept longer than two generations is kept for others.
         while let Some(row) = rows.next()? {
-            recent.remember(key(row.get(0)?, row.get_ref(1)?.as_str()?), row.get(2)?);
+            let at: i64 = row.get(2)?;
+            if found.first().is_some_and(|(_, newest)| at < newest - 2 * GENERATION_MILLIS) {
+                break;
+            }
+            found.push((key(row.get(0)?, row.get_ref(1)?.as_str()?), at));
         }
+        let mut recent = Self::default();
+        found.into_iter().rev().for_each(|(key, at)| recent.remember(key, at));
         Ok(recent)
     }
 
     /// Tells whether an equal request went out lately on the same lane: then the upstream would swallow this one, if it
     /// carried the duplicate check.
     pub(super) fn holds(&self, delivery: &Delivery) -> bool {
-        let key = key(delivery.request_hash.short(), delivery.lane.as_str());
+        let key = key(delivery.request_hash.short(), delivery.lane.main().as_str());
         self.current.contains(&key) || self.before.contains(&key)
     }
 
     /// Notes that a request goes out.
     pub(super) fn note(&mut self, connection: &Connection, delivery: &Delivery, at: Timestamp) -> rusqlite::Result<()> {
-        let (hash, lane) = (delivery.request_hash.short(), delivery.lane.as_str());
-        connection.prepare_cached("INSERT INTO request (hash, lane, at) VALUES (?, ?, ?)")?.execute(params![
-            hash,
-            lane,
-            at.as_millis()
-        ])?;
+        let (hash, lane) = (delivery.request_hash.short(), delivery.lane.main());
+        let lane = lane.as_str();
+        connection
+            .prepare_cached("INSERT INTO request (hash, lane, at, delivery) VALUES (?, ?, ?, ?)")?
+            .execute(params![hash, lane, at.as_millis(), delivery.id.to_bytes()])?;
         self.remember(key(hash, lane), at.as_millis());
         Ok(())
     }

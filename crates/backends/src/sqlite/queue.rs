@@ -1,28 +1,40 @@
 //! The queue: claims under a fence, in turns between callers; what is due; leases that end with their process.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{CallerId, Content, DeliveryId, Lane, Priority, Reason, RecipientState, Standing, Timestamp, turns};
+use domain::{
+    CallerId, Content, Delivery, DeliveryId, Lane, Priority, Reason, RecipientSet, RecipientState, Standing, Timestamp,
+    turns,
+};
 use pipeline::claim_order;
-use pipeline::ports::{Claim, Claimed, Claims, Lease, LedgerError, Queue, Settled, Settlement};
+use pipeline::ports::{
+    Claim, Claimed, Claims, ClosedDigest, Companion, DigestClosing, Division, LateAnswer, Lease, LedgerError, Moving,
+    Queue, SentTo, Settled, Settlement,
+};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::admit::{insert_more, last_position};
 use super::commit_number;
 use super::memory::Memory;
 use super::rows::delivery_columns;
-use super::settle::refresh_messages;
+use super::settle::{insert_attempt, refresh_messages};
 use super::writer::is_about_one;
-use super::{SqliteLedger, rows};
+use super::{SqliteLedger, digest, rows};
 
 const LEASED: u8 = RecipientState::Sending as u8;
 
 /// Claims what is due on a lane. Reads first: a lane on which nothing is due costs no write.
 pub(super) fn claim(connection: &Connection, memory: &mut Memory, claim: &Claim) -> rusqlite::Result<Claims> {
     let mut due = Due::default();
-    for priority in claim_order(claim.lowest_first) {
-        due.look(connection, claim, priority)?;
+    if let Some(moving) = claim.moving {
+        due.look_for_moving(connection, claim, moving)?;
+    } else {
+        for priority in claim_order(claim.lowest_first) {
+            due.look(connection, claim, priority)?;
+        }
     }
     let mut claimed = Vec::with_capacity(due.ids.len());
     let mut unreadable = Vec::new();
@@ -46,6 +58,19 @@ struct Due {
 }
 
 impl Due {
+    /// Looks for what waits and has a later step to go to.
+    fn look_for_moving(&mut self, connection: &Connection, claim: &Claim, moving: Moving) -> rusqlite::Result<()> {
+        let mut find = connection.prepare_cached(
+            "SELECT id FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND moves_at IS NOT NULL AND digest_of IS NULL
+                 AND (moves_at <= ?2 OR (?3 AND (due_at <= ?2 OR attempts > 0)) OR (budget <= ?4 AND due_at <= ?2)) LIMIT ?5",
+        )?;
+        let asked =
+            params![claim.lane.as_str(), claim.now.as_millis(), moving.at_once, moving.used, rows::limit(claim.limit)];
+        let found = find.query_map(asked, |row| rows::delivery_id(row, 0))?;
+        self.ids = found.collect::<rusqlite::Result<_>>()?;
+        Ok(())
+    }
+
     /// Looks for what is due of one priority, in turns between the callers.
     fn look(&mut self, connection: &Connection, claim: &Claim, priority: Priority) -> rusqlite::Result<()> {
         let room = claim.limit - self.ids.len();
@@ -119,7 +144,10 @@ fn take(
     if taken.duplicate_check.is_none() && claim.equal_since.is_some() {
         standing.duplicate_check = !memory.requests.holds(&delivery);
     }
-    let check = claim.equal_since.map(|_| standing.duplicate_check);
+    let check = match claim.moving {
+        Some(_) => taken.duplicate_check,
+        None => claim.equal_since.map(|_| standing.duplicate_check),
+    };
     let fence = taken.fence + 1;
     connection
         .prepare_cached(
@@ -130,17 +158,31 @@ fn take(
         memory.requests.note(connection, &delivery, claim.now)?;
     }
     let mut find = connection.prepare_cached(
-        "SELECT COALESCE(content, (SELECT content FROM long_content WHERE message_id = id)), options FROM message WHERE id = ?",
+        "SELECT COALESCE(content, (SELECT content FROM long_content WHERE message_id = id)), options, route FROM message WHERE id = ?",
     )?;
-    let (content, options) = find.query_row([id.message().to_bytes()], |row| {
+    let (content, options, route) = find.query_row([id.message().to_bytes()], |row| {
         Ok((
             row.get_ref(0)?.as_str_or_null()?.and_then(Content::from_stored),
             rows::options_from_stored(row.get_ref(1)?.as_str_or_null()?),
+            rows::route_from_stored(row.get_ref(2)?.as_str_or_null()?),
         ))
     })?;
     let lease = Lease { delivery: id, fence, duplicate_check: standing.duplicate_check };
-    let Taken { caller, frozen, sole, .. } = taken;
-    Ok(Some(Claimed { delivery, caller, lease, standing, content, options, frozen, rendered: None, sole }))
+    let Taken { caller, frozen, sole, digest_of, handle, .. } = taken;
+    Ok(Some(Claimed {
+        delivery,
+        caller,
+        lease,
+        standing,
+        content,
+        options,
+        route,
+        digest_of,
+        handle,
+        frozen,
+        rendered: None,
+        sole,
+    }))
 }
 
 /// What a claim reads of a delivery beside its value and standing.
@@ -150,6 +192,8 @@ struct Taken {
     duplicate_check: Option<bool>,
     frozen: Option<Bytes>,
     sole: bool,
+    digest_of: Option<DeliveryId>,
+    handle: Option<String>,
 }
 
 impl Taken {
@@ -160,6 +204,8 @@ impl Taken {
             duplicate_check: row.get(11)?,
             frozen: row.get::<_, Option<String>>(14)?.map(Bytes::from),
             sole: row.get(15)?,
+            digest_of: row.get::<_, Option<[u8; 16]>>(28)?.map(DeliveryId::from_bytes),
+            handle: row.get(18)?,
         })
     }
 }
@@ -243,6 +289,63 @@ pub(super) fn pull_back(connection: &Connection, now: Timestamp) -> rusqlite::Re
         .map(drop)
 }
 
+/// Divides a claimed delivery: it waits with some of its recipients, new ones wait with the others.
+fn divide(connection: &Connection, division: &Division) -> rusqlite::Result<bool> {
+    let Division { lease, kept, others } = division;
+    let room = usize::from(u16::MAX - last_position(connection, lease.delivery.message())?);
+    if room < others.len() {
+        return Ok(false);
+    }
+    // Nothing was sent: the next claim decides anew whether its request equals another.
+    let mut keep = connection.prepare_cached(
+        "UPDATE delivery SET state = 0, lane = ?, recipients = ?, request_hash = ?, duplicate_check = NULL, body = NULL,
+             last_attempt_at = NULL WHERE id = ? AND fence = ? AND state = 1 RETURNING caller",
+    )?;
+    let kept = params![
+        kept.lane.as_str(),
+        kept.recipients.to_stored(),
+        kept.request_hash.short(),
+        lease.delivery.to_bytes(),
+        lease.fence
+    ];
+    let Some(caller) = keep.query_row(kept, |row| row.get::<_, String>(0)).optional()? else { return Ok(false) };
+    insert_more(connection, &caller, others)?;
+    pipeline::crash_point("divide-before-commit");
+    Ok(true)
+}
+
+fn note_late(connection: &Connection, late: &LateAnswer) -> rusqlite::Result<()> {
+    insert_attempt(connection, late.delivery, &late.attempt, None)?;
+    connection
+        .execute(
+            "UPDATE delivery SET handle = COALESCE(?, handle) WHERE id = ?",
+            params![late.handle, late.delivery.to_bytes()],
+        )
+        .map(drop)
+}
+
+/// Whom calls on a lane and its side lanes went to. A delivery that was claimed and put back was not called for: of its
+/// claims only the last count, as many as it made attempts.
+fn recent_recipients(connection: &Connection, lane: &Lane, since: Timestamp) -> rusqlite::Result<Vec<SentTo>> {
+    let mut find = connection.prepare_cached(
+        "SELECT r.delivery, r.at, d.recipients, d.attempts + (d.state = 1) FROM request AS r JOIN delivery AS d ON d.id = r.delivery
+         WHERE r.at >= ? AND r.lane = ? ORDER BY r.rowid DESC",
+    )?;
+    let mut counted: HashMap<[u8; 16], u32> = HashMap::new();
+    let mut sent = Vec::new();
+    let mut found = find.query(params![since.as_millis(), lane.as_str()])?;
+    while let Some(row) = found.next()? {
+        let calls = counted.entry(row.get(0)?).or_default();
+        if *calls >= row.get::<_, u32>(3)? {
+            continue;
+        }
+        *calls += 1;
+        let recipients = RecipientSet::from_stored(row.get_ref(2)?.as_str()?).unwrap_or_default();
+        sent.push(SentTo { recipients, at: rows::time(row, 1)? });
+    }
+    Ok(sent)
+}
+
 /// When the first waiting delivery of a lane is due.
 fn first_due(connection: &Connection, lane: &str) -> rusqlite::Result<Option<Timestamp>> {
     let mut find = connection.prepare_cached(
@@ -290,6 +393,44 @@ impl Queue for SqliteLedger {
 
     async fn waiting_lanes(&self) -> Result<Vec<(Lane, Timestamp)>, LedgerError> {
         self.readers.read("find waiting lanes", |connection| waiting_lanes(connection)).await
+    }
+
+    async fn backlog(&self) -> Result<Vec<(Lane, u64)>, LedgerError> {
+        let count = |connection: &mut Connection| {
+            let mut count = connection.prepare_cached(
+                "SELECT lane, COUNT(*) FROM delivery WHERE state = 0 AND recall = 0 GROUP BY lane ORDER BY lane",
+            )?;
+            let counted = count.query_map([], |row| {
+                Ok((Lane::from_stored(row.get_ref(0)?.as_str()?), row.get::<_, i64>(1)?.unsigned_abs()))
+            })?;
+            counted.collect()
+        };
+        self.readers.read("count what waits", count).await
+    }
+
+    async fn recent_recipients(&self, lane: &Lane, since: Timestamp) -> Result<Vec<SentTo>, LedgerError> {
+        let lane = lane.main();
+        let find = move |connection: &mut Connection| recent_recipients(connection, &lane, since);
+        self.readers.read("read whom recent calls went to", find).await
+    }
+
+    async fn divide(&self, division: Division) -> Result<bool, LedgerError> {
+        self.writer.change("divide a delivery", move |connection| divide(connection, &division)).await
+    }
+
+    async fn companions(&self, of: &Delivery, now: Timestamp, limit: usize) -> Result<Vec<Companion>, LedgerError> {
+        let of = of.clone();
+        let find = move |connection: &Connection| digest::companions(connection, &of, now, limit);
+        // By the writer, which knows what was accepted a moment ago.
+        self.writer.change("find what can be merged", find).await
+    }
+
+    async fn close_digest(&self, closing: DigestClosing) -> Result<ClosedDigest, LedgerError> {
+        self.writer.change("close a digest", move |connection| digest::close(connection, &closing)).await
+    }
+
+    async fn note_late(&self, late: LateAnswer) -> Result<(), LedgerError> {
+        self.writer.change("record a late answer", move |connection| note_late(connection, &late)).await
     }
 
     async fn recent_calls(&self, lane: &Lane, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError> {

@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    CallerId, DeliveryId, MessageId, MessageState, Reason, Recipient, RecipientSet, RecipientState, Timestamp,
+    CallerId, Delivery, DeliveryId, MessageId, MessageState, Reason, Recipient, RecipientSet, RecipientState, Timestamp,
 };
 use pipeline::ports::{
-    CancelAnswer, DeliveryRecord, LedgerError, MessageFilter, MessageRecord, MessageSummary, PendingRecall, Records,
-    RetryAnswer,
+    Acknowledged, CancelAnswer, DeliveryRecord, DueEscalation, LedgerError, MessageFilter, MessageRecord,
+    MessageSummary, PendingRecall, Records, RetryAnswer, StatRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::Value};
 
+use super::admit::{insert_more, last_position};
 use super::memory::Memory;
 use super::queue::standing;
 use super::rows::{delivery_columns, message_columns};
 use super::search::{self, Condition};
 use super::settle::{derived_state, refresh_messages, write_state};
-use super::{SqliteLedger, rows};
+use super::{SqliteLedger, erasure, rows, stats};
 
 /// Before and after any id.
 const LEAST: [u8; 16] = [0; 16];
@@ -95,6 +96,7 @@ fn delivery_record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
         standing,
         handle: row.get(18)?,
         unconfirmed: row.get(19)?,
+        digest_of: row.get::<_, Option<[u8; 16]>>(28)?.map(DeliveryId::from_bytes),
         reason: rows::reason_from_stored(row.get_ref(20)?.as_str_or_null()?),
         settled_at,
         exceptions: Vec::new(),
@@ -107,7 +109,7 @@ const TRIED: &str = "EXISTS (SELECT 1 FROM delivery WHERE delivery.id > m.id
     AND delivery.id < COALESCE((SELECT MIN(id) FROM message WHERE id > m.id), x'ffffffffffffffffffffffffffffffff')
     AND (delivery.attempts > 0 OR delivery.state <> 0))";
 
-fn list(connection: &Connection, filter: &MessageFilter) -> rusqlite::Result<Vec<MessageSummary>> {
+pub(super) fn list(connection: &Connection, filter: &MessageFilter) -> rusqlite::Result<Vec<MessageSummary>> {
     let mut open = Vec::new();
     if matches!(filter.state, Some(MessageState::Accepted | MessageState::Sending)) {
         // None is older than the oldest delivery that is open.
@@ -157,9 +159,20 @@ fn page(
         Some(troubled) => and("m.state > 2 AND m.state = ?", (troubled as i64).into()),
         None => {}
     }
+    if filter.dead {
+        // The index of troubled messages is used only where its condition is seen.
+        let dead = "m.state > 2 AND NOT EXISTS (SELECT 1 FROM message AS r WHERE r.replay_of = m.id)
+            AND EXISTS (SELECT 1 FROM delivery WHERE delivery.id > m.id AND delivery.id <= substr(m.id, 1, 12) || x'ffffffff'
+                AND delivery.state = ?)";
+        and(dead, (RecipientState::Failed as i64).into());
+    }
     if let Some(since) = filter.since {
         and("m.accepted_at >= ?", since.as_millis().into());
         and("m.id >= ?", MessageId::first_at(since).to_bytes().to_vec().into());
+    }
+    if let Some(until) = filter.until {
+        and("m.accepted_at < ?", until.as_millis().into());
+        and("m.id < ?", MessageId::first_at(until).to_bytes().to_vec().into());
     }
     if let Some(before) = filter.before {
         and("m.id < ?", before.to_bytes().to_vec().into());
@@ -208,7 +221,7 @@ fn withdraw_waiting(
     let (first, last) = id.delivery_range();
     let mut withdraw = connection.prepare_cached(
         "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, settled_at = ?3
-         WHERE id BETWEEN ?4 AND ?5 AND state = 0 RETURNING id",
+         WHERE id BETWEEN ?4 AND ?5 AND state = 0 AND digest_of IS NULL RETURNING id",
     )?;
     let changed = withdraw.query_map(
         params![state as u8, RecipientState::Uncertain as u8, now.as_millis(), first.to_bytes(), last.to_bytes()],
@@ -223,17 +236,19 @@ fn retry(
     connection: &Connection,
     id: MessageId,
     caller: Option<&str>,
-    now: Timestamp,
+    due_at: Timestamp,
     give_up_at: Timestamp,
 ) -> rusqlite::Result<RetryAnswer> {
     let Some(record) = read(connection, id, caller)? else { return Ok(RetryAnswer::Unknown) };
     let mut lanes = Vec::new();
     for delivery in &record.deliveries {
         if matches!(delivery.state, RecipientState::Failed | RecipientState::Uncertain) {
-            requeue(connection, delivery.delivery.id, now, give_up_at)?;
+            requeue(connection, delivery.delivery.id, due_at, give_up_at)?;
             lanes.push(delivery.delivery.lane.clone());
-        } else if delivery.state == RecipientState::Delivered && !delivery.exceptions.is_empty() {
-            split_off_refused(connection, &record, delivery, now, give_up_at)?;
+        } else if matches!(delivery.state, RecipientState::Delivered | RecipientState::MovedOn)
+            && delivery.exceptions.iter().any(|(_, state, _)| *state == RecipientState::Failed)
+        {
+            split_off_refused(connection, &record, delivery, due_at, give_up_at)?;
             lanes.push(delivery.delivery.lane.clone());
         }
     }
@@ -244,7 +259,7 @@ fn retry(
     Ok(RetryAnswer::Requeued(lanes))
 }
 
-fn requeue(connection: &Connection, id: DeliveryId, now: Timestamp, give_up_at: Timestamp) -> rusqlite::Result<()> {
+fn requeue(connection: &Connection, id: DeliveryId, due_at: Timestamp, give_up_at: Timestamp) -> rusqlite::Result<()> {
     connection
         .execute(
             // What may have been taken under the duplicate check stays under it: a repeat inside the interval is
@@ -252,8 +267,9 @@ fn requeue(connection: &Connection, id: DeliveryId, now: Timestamp, give_up_at: 
             "UPDATE delivery SET state = 0, due_at = ?1, give_up_at = ?2, tries = 0, recall = 0,
                  uncertain_since = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN last_attempt_at END,
                  duplicate_check = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN 1 END,
-                 body = NULL, handle = NULL, unconfirmed = 0, reason = NULL, settled_at = NULL WHERE id = ?3",
-            params![now.as_millis(), give_up_at.as_millis(), id.to_bytes(), RecipientState::Uncertain as u8],
+                 body = NULL, handle = CASE WHEN part > 0 THEN handle END, unconfirmed = 0, reason = NULL, settled_at = NULL, moves_at = NULL,
+                 digest = NULL WHERE id = ?3 AND digest_of IS NULL",
+            params![due_at.as_millis(), give_up_at.as_millis(), id.to_bytes(), RecipientState::Uncertain as u8],
         )
         .map(drop)
 }
@@ -263,36 +279,91 @@ fn split_off_refused(
     connection: &Connection,
     record: &MessageRecord,
     from: &DeliveryRecord,
-    now: Timestamp,
+    due_at: Timestamp,
     give_up_at: Timestamp,
 ) -> rusqlite::Result<()> {
-    let refused: Vec<&Recipient> = from.exceptions.iter().map(|(recipient, ..)| recipient).collect();
+    // Who moved on is somebody else's to retry.
+    let failed = from.exceptions.iter().filter(|(_, state, _)| *state == RecipientState::Failed);
+    let refused: Vec<&Recipient> = failed.map(|(recipient, ..)| recipient).collect();
     let (again, reached): (Vec<_>, Vec<_>) =
         from.delivery.recipients.iter().cloned().partition(|recipient| refused.contains(&recipient));
     let (again, reached) = (RecipientSet::new(again), RecipientSet::new(reached));
     let id = record.message.id;
     let (first, last) = id.delivery_range();
     let range = [first.to_bytes(), last.to_bytes()];
-    let newest = connection.query_row("SELECT MAX(id) AS id FROM delivery WHERE id BETWEEN ? AND ?", range, |row| {
-        rows::delivery_id(row, "id")
-    })?;
-    let position = newest.position().checked_add(1).ok_or_else(|| rows::corrupt("too many deliveries"))?;
+    let position = last_position(connection, id)?.checked_add(1).ok_or_else(|| rows::corrupt("too many deliveries"))?;
     let from_id = from.delivery.id.to_bytes();
     connection.execute(
         "INSERT INTO delivery (id, lane, caller, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash,
-             fence, attempts, tries, unconfirmed, recall)
-         SELECT ?1, lane, caller, ?2, 0, priority, ?3, expires_at, ?4, 0, random(), 0, 0, 0, 0, 0 FROM delivery WHERE id = ?5",
+             fence, attempts, tries, unconfirmed, recall, address, step)
+         SELECT ?1, lane, caller, ?2, 0, priority, ?3, expires_at, ?4, 0, random(), 0, 0, 0, 0, 0, address, step FROM delivery WHERE id = ?5",
         params![
             id.delivery(position).to_bytes(),
             again.to_stored(),
-            now.as_millis(),
+            due_at.as_millis(),
             give_up_at.as_millis(),
             from_id
         ],
     )?;
     connection.execute("UPDATE delivery SET recipients = ? WHERE id = ?", params![reached.to_stored(), from_id])?;
     connection.execute("UPDATE delivery SET sole = 0 WHERE id BETWEEN ? AND ?", range)?;
-    connection.execute("DELETE FROM recipient WHERE delivery_id = ?", [from_id]).map(drop)
+    connection
+        .execute(
+            "DELETE FROM recipient WHERE delivery_id = ? AND state = ?",
+            params![from_id, RecipientState::Failed as u8],
+        )
+        .map(drop)
+}
+
+fn acknowledge(
+    connection: &Connection,
+    id: MessageId,
+    caller: Option<&str>,
+    now: Timestamp,
+) -> rusqlite::Result<Acknowledged> {
+    let mut note = connection.prepare_cached(
+        "UPDATE message SET acknowledged_at = COALESCE(acknowledged_at, ?3) WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)
+         RETURNING acknowledged_at",
+    )?;
+    let since = note.query_row(params![id.to_bytes(), caller, now.as_millis()], |row| rows::time(row, 0)).optional()?;
+    connection.execute("DELETE FROM escalation WHERE message_id = ?", [id.to_bytes()])?;
+    Ok(since.map_or(Acknowledged::Unknown, Acknowledged::Since))
+}
+
+fn due_escalations(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<DueEscalation>> {
+    let mut find =
+        connection.prepare_cached("SELECT message_id, level FROM escalation WHERE at <= ? ORDER BY at LIMIT ?")?;
+    let found = find.query_map(params![now.as_millis(), rows::limit(limit)], |row| {
+        Ok(DueEscalation { message: rows::message_id(row, 0)?, level: row.get(1)? })
+    })?;
+    found.collect()
+}
+
+fn escalate(
+    connection: &Connection,
+    due: DueEscalation,
+    deliveries: &[Delivery],
+    next_at: Option<Timestamp>,
+) -> rusqlite::Result<()> {
+    let message = due.message.to_bytes();
+    let changed = match next_at {
+        Some(at) => connection.execute(
+            "UPDATE escalation SET at = ?, level = level + 1 WHERE message_id = ? AND level = ?",
+            params![at.as_millis(), message, due.level],
+        )?,
+        None => connection
+            .execute("DELETE FROM escalation WHERE message_id = ? AND level = ?", params![message, due.level])?,
+    };
+    // Somebody acknowledged it meanwhile.
+    if changed == 0 {
+        return Ok(());
+    }
+    let caller = "SELECT caller FROM message WHERE id = ?";
+    if let Some(caller) = connection.query_row(caller, [message], |row| row.get::<_, String>(0)).optional()? {
+        insert_more(connection, &caller, deliveries)?;
+        write_state(connection, due.message, derived_state(connection, due.message)?)?;
+    }
+    Ok(())
 }
 
 fn want_recall(
@@ -308,7 +379,7 @@ fn want_recall(
     withdraw_waiting(connection, id, RecipientState::Recalled, now)?;
     let (first, last) = id.delivery_range();
     let mut mark = connection.prepare_cached(
-        "UPDATE delivery SET recall = 1 WHERE id BETWEEN ? AND ? AND state IN (?, ?, ?) RETURNING id",
+        "UPDATE delivery SET recall = 1 WHERE id BETWEEN ? AND ? AND state IN (?, ?, ?, ?) AND digest_of IS NULL RETURNING id",
     )?;
     let marked = mark.query_map(
         params![
@@ -316,7 +387,8 @@ fn want_recall(
             last.to_bytes(),
             RecipientState::Sending as u8,
             RecipientState::Delivered as u8,
-            RecipientState::Uncertain as u8
+            RecipientState::Uncertain as u8,
+            RecipientState::MovedOn as u8
         ],
         |row| rows::delivery_id(row, 0),
     )?;
@@ -337,10 +409,17 @@ fn pending_recalls(
     });
     let mut find = connection.prepare_cached(
         "SELECT id, lane, handle, unconfirmed, settled_at FROM delivery
-         WHERE recall = 1 AND state IN (?1, ?2) AND id BETWEEN ?3 AND ?4 ORDER BY id LIMIT ?5",
+         WHERE recall = 1 AND (state IN (?1, ?2) OR (state = ?6 AND handle IS NOT NULL)) AND id BETWEEN ?3 AND ?4
+         ORDER BY id LIMIT ?5",
     )?;
-    let asked =
-        params![RecipientState::Delivered as u8, RecipientState::Uncertain as u8, first, last, rows::limit(limit)];
+    let asked = params![
+        RecipientState::Delivered as u8,
+        RecipientState::Uncertain as u8,
+        first,
+        last,
+        rows::limit(limit),
+        RecipientState::MovedOn as u8
+    ];
     let found = find.query_map(asked, |row| {
         Ok(PendingRecall {
             delivery: rows::delivery_id(row, "id")?,
@@ -361,8 +440,15 @@ fn recall_ended(
     reason: Option<&Reason>,
 ) -> rusqlite::Result<()> {
     connection.execute(
-        "UPDATE delivery SET recall = 0, state = COALESCE(?, state), reason = COALESCE(?, reason) WHERE id = ?",
-        params![state.map(|state| state as u8), rows::reason_to_stored(reason), delivery.to_bytes()],
+        // Who moved on is counted elsewhere, whatever becomes of what came late.
+        "UPDATE delivery SET recall = 0, state = CASE WHEN state = ?4 THEN state ELSE COALESCE(?1, state) END,
+             reason = COALESCE(?2, reason) WHERE id = ?3",
+        params![
+            state.map(|state| state as u8),
+            rows::reason_to_stored(reason),
+            delivery.to_bytes(),
+            RecipientState::MovedOn as u8
+        ],
     )?;
     memory.wanted_back.remove(&delivery);
     refresh_messages(connection, &[delivery])
@@ -406,11 +492,11 @@ impl Records for SqliteLedger {
         &self,
         id: MessageId,
         caller: Option<&CallerId>,
-        now: Timestamp,
+        due_at: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<RetryAnswer, LedgerError> {
         let caller = stored(caller);
-        let retry = move |connection: &Connection| retry(connection, id, caller.as_deref(), now, give_up_at);
+        let retry = move |connection: &Connection| retry(connection, id, caller.as_deref(), due_at, give_up_at);
         self.writer.change("requeue a message", retry).await
     }
 
@@ -420,6 +506,52 @@ impl Records for SqliteLedger {
             want_recall(connection, memory, id, caller.as_deref(), now)
         };
         self.writer.change_memory("mark a message as wanted back", mark).await
+    }
+
+    async fn acknowledge(
+        &self,
+        id: MessageId,
+        caller: Option<&CallerId>,
+        now: Timestamp,
+    ) -> Result<Acknowledged, LedgerError> {
+        let caller = stored(caller);
+        let acknowledge = move |connection: &Connection| acknowledge(connection, id, caller.as_deref(), now);
+        self.writer.change("note an acknowledgement", acknowledge).await
+    }
+
+    async fn due_escalations(&self, now: Timestamp, limit: usize) -> Result<Vec<DueEscalation>, LedgerError> {
+        self.readers
+            .read("find what nobody acknowledged", move |connection| due_escalations(connection, now, limit))
+            .await
+    }
+
+    async fn escalate(
+        &self,
+        due: DueEscalation,
+        deliveries: Vec<Delivery>,
+        next_at: Option<Timestamp>,
+    ) -> Result<(), LedgerError> {
+        let escalate = move |connection: &Connection| escalate(connection, due, &deliveries, next_at);
+        self.writer.change("escalate a message", escalate).await
+    }
+
+    async fn stats(
+        &self,
+        caller: Option<&CallerId>,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<StatRow>, LedgerError> {
+        let caller = stored(caller);
+        let count = move |connection: &mut Connection| stats::stats(connection, caller.as_deref(), since, until);
+        self.readers.read("count deliveries", count).await
+    }
+
+    async fn erase(&self, recipient: &Recipient, limit: usize) -> Result<usize, LedgerError> {
+        let recipient = recipient.clone();
+        let erase = move |connection: &Connection| erasure::erase(connection, &recipient, limit);
+        let erased = self.writer.change("erase a recipient", erase).await?;
+        self.file.wipe_log().await?;
+        Ok(erased)
     }
 
     async fn pending_recalls(&self, of: Option<MessageId>, limit: usize) -> Result<Vec<PendingRecall>, LedgerError> {

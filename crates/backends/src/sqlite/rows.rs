@@ -1,8 +1,11 @@
 //! Rows ↔ values: the ledger's own formats, and what is wrong with a row that cannot be read.
 
+use std::sync::Arc;
+
 use domain::{
     AttemptId, AttemptRecord, CallerId, Content, ContentKind, Delivery, DeliveryId, Lane, Mention, Message, MessageId,
-    MessageState, Options, Priority, Reason, RecipientSet, RecipientState, RequestHash, Timestamp,
+    MessageState, Options, Overflow, Placed, Priority, Reason, RecipientSet, RecipientState, RequestHash, Route,
+    Timestamp,
 };
 use rusqlite::types::Type;
 use rusqlite::{Row, RowIndex};
@@ -73,6 +76,8 @@ struct StoredOptions {
     mention_mobiles: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     mention_all: bool,
+    #[serde(skip_serializing_if = "is_reject")]
+    overflow: Overflow,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -80,19 +85,40 @@ fn is_zero(number: &u8) -> bool {
     *number == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_reject(overflow: &Overflow) -> bool {
+    *overflow == Overflow::Reject
+}
+
+/// A route as it was when its message was accepted.
+pub(super) fn route_to_stored(route: Option<&Route>) -> Option<String> {
+    serde_json::to_string(route?).ok()
+}
+
+/// Reads a route; one that cannot be read leads nowhere.
+pub(super) fn route_from_stored(stored: Option<&str>) -> Option<Arc<Route>> {
+    serde_json::from_str(stored?).ok().map(Arc::new)
+}
+
 pub(super) fn options_to_stored(options: &Options) -> Option<String> {
     if *options == Options::default() {
         return None;
     }
     let Mention { users, mobiles, all } = options.mention.clone();
-    let stored = StoredOptions { safe: options.safe, mention_users: users, mention_mobiles: mobiles, mention_all: all };
+    let stored = StoredOptions {
+        safe: options.safe,
+        mention_users: users,
+        mention_mobiles: mobiles,
+        mention_all: all,
+        overflow: options.overflow,
+    };
     serde_json::to_string(&stored).ok()
 }
 
 pub(super) fn options_from_stored(stored: Option<&str>) -> Options {
     let stored: StoredOptions = stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let mention = Mention { users: stored.mention_users, mobiles: stored.mention_mobiles, all: stored.mention_all };
-    Options { safe: stored.safe, mention }
+    Options { safe: stored.safe, mention, overflow: stored.overflow }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,6 +157,9 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         tags: tags(row.get_ref("tags")?.as_str_or_null()?),
         metadata: row.get::<_, Option<String>>("metadata")?.map(Into::into),
         duplicate_of: row.get::<_, Option<[u8; 16]>>("duplicate_of")?.map(MessageId::from_bytes),
+        route: route_from_stored(row.get_ref("route")?.as_str_or_null()?),
+        replay_of: row.get::<_, Option<[u8; 16]>>("replay_of")?.map(MessageId::from_bytes),
+        acknowledged_at: maybe_time(row, "acknowledged_at")?,
     })
 }
 
@@ -143,12 +172,13 @@ macro_rules! message_columns {
 pub(super) use message_columns;
 
 /// What is read of a delivery, in this order: first what makes its value (0 to 7), then its standing (8 to 11), then what
-/// a claim asks for besides (12 to 15), then what a record shows besides.
+/// a claim asks for besides (12 to 15), then what a record shows besides (16 to 21), then what few have (22 to 28).
 macro_rules! delivery_columns {
     () => {
         "SELECT id, lane, recipients, priority, due_at, expires_at, give_up_at, request_hash,
              attempts, tries, uncertain_since, duplicate_check, caller, fence, body, sole,
-             state, last_attempt_at, handle, unconfirmed, reason, settled_at "
+             state, last_attempt_at, handle, unconfirmed, reason, settled_at,
+             address, step, moves_at, budget, digest, part, digest_of "
     };
 }
 pub(super) use delivery_columns;
@@ -169,6 +199,10 @@ fn delivery_to(row: &Row<'_>, recipients: RecipientSet) -> rusqlite::Result<Deli
     // Only the first 64 bits are kept: enough to tell whether a rendering has changed.
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&row.get::<_, i64>(7)?.to_be_bytes());
+    let step = match row.get::<_, Option<u8>>(23)? {
+        Some(index) => Some(Placed { index, moves_at: maybe_time(row, 24)?, budget: row.get(25)? }),
+        None => None,
+    };
     Ok(Delivery {
         id: delivery_id(row, 0)?,
         lane: Lane::from_stored(row.get_ref(1)?.as_str()?),
@@ -178,11 +212,16 @@ fn delivery_to(row: &Row<'_>, recipients: RecipientSet) -> rusqlite::Result<Deli
         expires_at: maybe_time(row, 5)?,
         give_up_at: time(row, 6)?,
         request_hash: RequestHash::new(hash),
+        address: row.get::<_, Option<String>>(22)?.map(Into::into),
+        step,
+        digest: row.get::<_, Option<String>>(26)?.map(Into::into),
+        part: row.get::<_, Option<u16>>(27)?.unwrap_or(0),
     })
 }
 
 pub(super) const PROBE: i64 = 1;
 pub(super) const REDELIVERY: i64 = 2;
+pub(super) const LATE: i64 = 4;
 
 pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<(AttemptId, AttemptRecord)> {
     let id = AttemptId::from_bytes(row.get("id")?);
@@ -195,6 +234,9 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<(AttemptId, AttemptReco
         reason: reason_from_stored(row.get_ref("reason")?.as_str_or_null()?),
         probe: flags & PROBE != 0,
         redelivery: flags & REDELIVERY != 0,
+        late: flags & LATE != 0,
+        bytes: row.get::<_, Option<u32>>("bytes")?.unwrap_or(0),
+        request: row.get("request")?,
     };
     Ok((id, record))
 }
@@ -209,5 +251,8 @@ pub(super) fn implied_attempt(started_at: Timestamp, ended_at: Timestamp) -> Att
         reason: None,
         probe: false,
         redelivery: false,
+        late: false,
+        bytes: 0,
+        request: None,
     }
 }

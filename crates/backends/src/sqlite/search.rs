@@ -76,6 +76,15 @@ pub(super) fn forget(connection: &Connection, id: MessageId, tags: &[String]) ->
     Ok(())
 }
 
+/// Forgets one term of a message.
+pub(super) fn forget_term(connection: &Connection, id: MessageId, term: &str) -> rusqlite::Result<()> {
+    let run = run_of(connection, id)?;
+    connection
+        .prepare_cached("DELETE FROM term WHERE run = ? AND term = ? COLLATE NOCASE AND message_id = ?")?
+        .execute(params![run, term, id.to_bytes()])
+        .map(drop)
+}
+
 /// Forgets runs that lie before all messages.
 pub(super) fn forget_runs(connection: &Connection) -> rusqlite::Result<()> {
     connection

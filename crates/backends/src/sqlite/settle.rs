@@ -6,8 +6,9 @@ use domain::{AttemptRecord, DeliveryId, MessageId, MessageState, Outcome, Recipi
 use pipeline::ports::{Settled, Settlement};
 use rusqlite::{Connection, params};
 
+use super::admit::insert_more;
 use super::memory::Memory;
-use super::rows;
+use super::{digest, rows};
 
 /// Records an outcome; one whose fence is not the delivery's changes nothing.
 pub(super) fn settle(
@@ -33,7 +34,18 @@ pub(super) fn settle(
             memory.wanted_back.remove(&id);
             recall_wanted = false;
         }
-        let state = if settlement.sole {
+        if let Some(at) = settlement.escalate_at {
+            remember_escalation(connection, id.message(), at)?;
+        }
+        if !settlement.next.is_empty() {
+            insert_more(connection, &caller_of(connection, id)?, &settlement.next)?;
+            pipeline::crash_point("hand-over-before-commit");
+        }
+        if digest::end(connection, id, *state, settlement)? {
+            // It failed as a digest: each of its messages goes on by itself, this one, too.
+            return Ok(Settled::Recorded { recall_wanted: false });
+        }
+        let state = if settlement.sole && settlement.next.is_empty() {
             let refused = if refused.is_empty() { None } else { Some(RecipientState::Failed) };
             MessageState::of(std::iter::once(*state).chain(refused))
         } else {
@@ -67,10 +79,33 @@ fn record(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<
                 id,
                 fence
             ])?,
-        Outcome::Again { at, tries, uncertain_since, reason } => connection
+        Outcome::Held { at, lane, stays, reason } => connection
+            .prepare_cached(
+                "UPDATE delivery SET state = 0, due_at = ?, lane = COALESCE(?, lane), reason = ?,
+                     moves_at = CASE WHEN ? THEN NULL ELSE moves_at END,
+                     last_attempt_at = CASE WHEN attempts > 0 THEN last_attempt_at END
+                 WHERE id = ? AND fence = ? AND state = 1",
+            )?
+            .execute(params![
+                at.as_millis(),
+                lane.as_ref().map(domain::Lane::as_str),
+                rows::reason_to_stored(Some(reason)),
+                stays,
+                id,
+                fence
+            ])?,
+        Outcome::PartSent { handle } => connection
+            .prepare_cached(
+                "UPDATE delivery SET state = 0, part = COALESCE(part, 0) + 1, handle = ?, tries = 0, uncertain_since = NULL, reason = NULL,
+                     body = NULL, attempts = attempts + ?, last_attempt_at = COALESCE(?, last_attempt_at)
+                 WHERE id = ? AND fence = ? AND state = 1",
+            )?
+            .execute(params![handle, attempts, started_at, id, fence])?,
+        Outcome::Again { at, tries, uncertain_since, reason, .. } => connection
             .prepare_cached(
                 "UPDATE delivery SET state = 0, due_at = ?, tries = ?, uncertain_since = ?, reason = ?, body = ?,
-                     attempts = attempts + ?, last_attempt_at = COALESCE(?, last_attempt_at), handle = NULL, unconfirmed = 0, settled_at = NULL
+                     attempts = attempts + ?, last_attempt_at = COALESCE(?, last_attempt_at), unconfirmed = 0, settled_at = NULL,
+                     handle = CASE WHEN part > 0 THEN handle END
                  WHERE id = ? AND fence = ? AND state = 1",
             )?
             .execute(params![
@@ -100,16 +135,34 @@ fn is_implied(settlement: &Settlement, attempt: &AttemptRecord) -> bool {
         && attempt.ended_at == settlement.now
 }
 
-fn insert_attempt(
+/// Remembers when a message must have been acknowledged; the first success of several counts.
+fn remember_escalation(connection: &Connection, message: MessageId, at: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO escalation (message_id, at, level)
+             SELECT ?1, ?2, 0 FROM message WHERE id = ?1 AND acknowledged_at IS NULL",
+        )?
+        .execute(params![message.to_bytes(), at.as_millis()])
+        .map(drop)
+}
+
+/// Whose a delivery is.
+fn caller_of(connection: &Connection, id: DeliveryId) -> rusqlite::Result<String> {
+    connection.prepare_cached("SELECT caller FROM delivery WHERE id = ?")?.query_row([id.to_bytes()], |row| row.get(0))
+}
+
+pub(super) fn insert_attempt(
     connection: &Connection,
     delivery: DeliveryId,
     attempt: &AttemptRecord,
     metered: Option<&str>,
 ) -> rusqlite::Result<()> {
-    let flags = if attempt.probe { rows::PROBE } else { 0 } | if attempt.redelivery { rows::REDELIVERY } else { 0 };
+    let flags = [(attempt.probe, rows::PROBE), (attempt.redelivery, rows::REDELIVERY), (attempt.late, rows::LATE)];
+    let flags: i64 = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane, bytes, request)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             delivery.attempt(attempt.number).to_bytes(),
@@ -119,6 +172,8 @@ fn insert_attempt(
             rows::reason_to_stored(attempt.reason.as_ref()),
             flags,
             metered,
+            attempt.bytes,
+            attempt.request,
         ])
         .map(drop)
 }
@@ -132,7 +187,7 @@ fn insert_refusals(connection: &Connection, delivery: DeliveryId, refused: &[Ref
             .execute(params![
                 delivery.to_bytes(),
                 refusal.recipient.to_string(),
-                RecipientState::Failed as u8,
+                if refusal.moves_on { RecipientState::MovedOn } else { RecipientState::Failed } as u8,
                 rows::reason_to_stored(Some(&refusal.reason)),
             ])?;
     }

@@ -49,7 +49,7 @@ fn settle_overdue(connection: &Connection, now: Timestamp, limit: usize) -> rusq
     let mut settled = expired.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut withdraw = connection.prepare_cached(
         "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, recall = 0, settled_at = ?3
-         WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND recall = 1 LIMIT ?4) RETURNING id",
+         WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND recall = 1 AND digest_of IS NULL LIMIT ?4) RETURNING id",
     )?;
     let withdrawn = withdraw.query_map(
         params![RecipientState::Recalled as u8, RecipientState::Uncertain as u8, now.as_millis(), rows::limit(limit)],

@@ -39,6 +39,9 @@ fn admission(caller: &str, text: &str) -> Admission {
         tags: vec!["t".into()],
         metadata: None,
         duplicate_of: None,
+        route: None,
+        replay_of: None,
+        acknowledged_at: None,
     };
     let delivery = Delivery {
         id: id.delivery(1),
@@ -49,13 +52,17 @@ fn admission(caller: &str, text: &str) -> Admission {
         expires_at: None,
         give_up_at: at(3600),
         request_hash: RequestHash::new([text.len() as u8; 32]),
+        address: None,
+        step: None,
+        digest: None,
+        part: 0,
     };
     Admission { message, deliveries: vec![delivery], born_leased: Vec::new(), idempotency: None, dedupe: None }
 }
 
 async fn claim(ledger: &SqliteLedger, now: Timestamp) -> Vec<Claimed> {
     let equal_since = Some(now - Duration::from_secs(600));
-    let claim = Claim { lane: lane(), limit: 10, now, lowest_first: false, served: None, equal_since };
+    let claim = Claim { lane: lane(), limit: 10, now, lowest_first: false, served: None, equal_since, moving: None };
     ledger.claim(claim).await.unwrap().claimed
 }
 
@@ -68,12 +75,17 @@ fn settlement(claimed: &Claimed, outcome: Outcome, now: Timestamp) -> Arc<Settle
         reason: None,
         probe: false,
         redelivery: false,
+        late: false,
+        bytes: 0,
+        request: None,
     };
     Arc::new(Settlement {
         lease: claimed.lease,
         lane: lane(),
         attempt: Some(attempt),
         outcome,
+        next: Vec::new(),
+        escalate_at: None,
         frozen: None,
         sole: claimed.sole,
         metered: false,
@@ -91,6 +103,7 @@ fn delivered(now: Timestamp) -> Outcome {
         protected_for: None,
         give_up_at: at(3600),
         expires_at: None,
+        rather_lost: false,
         random: 0.5,
     };
     let sent = Attempt::Sent { refused: Vec::new(), handle: Some("m1".into()), note: None };
@@ -137,7 +150,7 @@ async fn live(ledger: SqliteLedger) {
     let mine = claimed.iter().find(|claimed| claimed.delivery.id.message() == id).unwrap();
     assert!(mine.lease.duplicate_check, "nothing equal went out before");
     let reason = Reason::new("-1", "busy");
-    let retry = Outcome::Again { at: at(5), tries: 1, uncertain_since: None, reason };
+    let retry = Outcome::Again { at: at(5), tries: 1, uncertain_since: None, reason, hopeless: false };
     assert_eq!(
         ledger.settle(settlement(mine, retry, at(2))).await.unwrap(),
         Settled::Recorded { recall_wanted: false }
@@ -165,7 +178,13 @@ async fn live(ledger: SqliteLedger) {
     ledger.accept(vec![Arc::new(wanted)]).await.unwrap();
     let flying = claim(&ledger, at(10)).await.into_iter().find(|c| c.delivery.id.message() == wanted_id).unwrap();
     assert!(ledger.want_recall(wanted_id, None, at(10)).await.unwrap());
-    let again = Outcome::Again { at: at(11), tries: 1, uncertain_since: None, reason: Reason::new("-1", "busy") };
+    let again = Outcome::Again {
+        at: at(11),
+        tries: 1,
+        uncertain_since: None,
+        reason: Reason::new("-1", "busy"),
+        hopeless: false,
+    };
     ledger.settle(settlement(&flying, again, at(11))).await.unwrap();
     assert!(claim(&ledger, at(12)).await.is_empty());
     assert_eq!(ledger.settle_overdue(at(12), 100).await.unwrap(), 1);
@@ -206,6 +225,7 @@ async fn live(ledger: SqliteLedger) {
         lowest_first: false,
         served: Some(CallerId::new("flood")),
         equal_since: None,
+        moving: None,
     };
     let served: Vec<_> = ledger.claim(turn).await.unwrap().claimed.into_iter().map(|claimed| claimed.caller).collect();
     assert_eq!(served.iter().map(CallerId::as_str).collect::<Vec<_>>(), ["one", "quiet", "flood"]);
@@ -257,7 +277,14 @@ async fn a_search_asks_every_run_of_the_index() {
 }
 
 async fn claim_all(ledger: &SqliteLedger) -> Vec<Claimed> {
-    let claim =
-        Claim { lane: lane(), limit: 100_000, now: at(1), lowest_first: false, served: None, equal_since: None };
+    let claim = Claim {
+        lane: lane(),
+        limit: 100_000,
+        now: at(1),
+        lowest_first: false,
+        served: None,
+        equal_since: None,
+        moving: None,
+    };
     ledger.claim(claim).await.unwrap().claimed
 }

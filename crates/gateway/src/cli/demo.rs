@@ -20,6 +20,8 @@ use wecom_sim::{Fault, Options, Simulator};
 use super::gateway::Gateway;
 use super::{Context, DONE, NOT_DELIVERED, print, serve};
 use crate::app::House;
+use channels::Readers;
+
 use crate::config::{AppSection, Config, RobotSection, SecretText, Span};
 use crate::observe;
 
@@ -113,6 +115,8 @@ fn config(origin: &str, folder: &Path) -> Config {
         agent_id: agent_id.to_owned(),
         secret: Some(SecretText(secret.into())),
         secret_file: None,
+        readers: Readers::default(),
+        accounts: None,
     };
     let robot = |number: u32| {
         let key = format!("00000000-0000-4000-8000-{number:012}");

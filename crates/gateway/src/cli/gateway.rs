@@ -114,6 +114,17 @@ impl Gateway {
         self.call(request).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, GatewayError> {
+        self.call(self.http.put(self.url(path)).body(body.to_string())).await
+    }
+
+    /// Hands in a file.
+    pub(crate) async fn put_file(&self, file_name: &str, content: Vec<u8>) -> Result<Value, GatewayError> {
+        let part = reqwest::multipart::Part::bytes(content).file_name(file_name.to_owned());
+        let form = reqwest::multipart::Form::new().part("media", part);
+        self.call(self.http.post(self.url("/v1/media")).multipart(form)).await
+    }
+
     /// Hands in lines of NDJSON; returns one result a line.
     pub(crate) async fn batch(&self, lines: String) -> Result<Vec<Value>, GatewayError> {
         let text = self.text(self.http.post(self.url("/v1/messages/batch")).body(lines)).await?;

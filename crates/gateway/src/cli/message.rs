@@ -1,4 +1,4 @@
-//! `hongyan message`: show, list, retry, cancel, recall.
+//! `hongyan message`: show, list, retry, cancel, recall, acknowledge.
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -19,6 +19,8 @@ pub(super) enum MessageCommand {
     Cancel(One),
     /// Recall a message in whatever state
     Recall(One),
+    /// Say that somebody has seen it and acts on it: it is escalated no further
+    Ack(One),
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +58,7 @@ pub(super) async fn run(command: MessageCommand, context: &Context) -> anyhow::R
         MessageCommand::List(arguments) => gateway.get(&list_path(arguments)).await,
         MessageCommand::Retry(one) => gateway.post(&format!("/v1/messages/{}/retry", one.id), None, None).await,
         MessageCommand::Cancel(one) => gateway.post(&format!("/v1/messages/{}/cancel", one.id), None, None).await,
+        MessageCommand::Ack(one) => gateway.post(&format!("/v1/messages/{}/ack", one.id), None, None).await,
         MessageCommand::Recall(one) => gateway.post(&format!("/v1/messages/{}/recall", one.id), None, None).await,
     };
     match result {
@@ -109,7 +112,7 @@ fn print_list(page: &Value, context: &Context) {
     }
 }
 
-fn print_message(message: &Value, context: &Context) {
+pub(super) fn print_message(message: &Value, context: &Context) {
     let language = context.language;
     let shown = |value: &Value, name: &str| {
         let state = text(value, name);

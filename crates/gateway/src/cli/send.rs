@@ -3,6 +3,7 @@
 mod content;
 mod direct;
 pub(super) mod wait;
+mod way;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -32,17 +33,17 @@ pub(super) struct SendArguments {
     /// Robots, by their configured name
     #[arg(long, value_name = "NAMES")]
     robot: Option<String>,
-    /// Group chats (not available in this version)
-    #[arg(long, value_name = "NAMES", hide = true)]
+    /// Group chats, by their configured name
+    #[arg(long, value_name = "NAMES")]
     chat: Option<String>,
-    /// Mailboxes (not available in this version)
-    #[arg(long, value_name = "ADDRESSES", hide = true)]
+    /// Mailboxes, by address
+    #[arg(long, value_name = "ADDRESSES")]
     email: Option<String>,
     /// Business identities (not available in this version)
     #[arg(long, value_name = "IDS", hide = true)]
     person: Option<String>,
-    /// A route (not available in this version)
-    #[arg(long, value_name = "NAME", hide = true)]
+    /// The configured route it takes; without one, the rules say
+    #[arg(long, value_name = "NAME")]
     route: Option<String>,
     /// The application that members are addressed through
     #[arg(long, value_name = "NAME")]
@@ -65,6 +66,9 @@ pub(super) struct SendArguments {
     /// Send every line of a file of NDJSON submissions; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["content", "to", "party", "tag", "robot", "direct", "wait"])]
     batch: Option<PathBuf>,
+    /// What is too long: reject, split, truncate or file
+    #[arg(long, value_name = "WAY")]
+    overflow: Option<String>,
     /// Make harmless what a stranger may have typed
     #[arg(long)]
     escape: bool,
@@ -115,14 +119,25 @@ pub fn parse_flag(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Asks a gateway where a message would go, and why.
+pub(super) async fn test_route(arguments: &SendArguments, context: &Context) -> anyhow::Result<u8> {
+    let gateway = Gateway::find(&context.load()?)?;
+    match gateway.post("/v1/routes/test", Some(&arguments.submission()?), None).await {
+        Ok(way) if context.json => print(&way.to_string()),
+        Ok(way) => way::show(&way, context),
+        Err(error) => return Ok(report(error, context)),
+    }
+    Ok(DONE)
+}
+
 pub(super) async fn run(arguments: SendArguments, context: &Context) -> anyhow::Result<u8> {
     if let Some(file) = &arguments.batch {
         return send_batch(file, context).await;
     }
     if !arguments.has_recipient() {
         complain(context.language.pick(
-            "error: no recipient: name --to, --party, --tag or --robot; nothing is ever sent to everybody by default",
-            "错误：没有接收者：请用 --to、--party、--tag 或 --robot 指定；默认绝不会发给所有人",
+            "error: no recipient: name --to, --party, --tag, --robot, --chat, --email or --route; nothing is ever sent to everybody by default",
+            "错误：没有接收者：请用 --to、--party、--tag、--robot、--chat、--email 或 --route 指定；默认绝不会发给所有人",
         ));
         return Ok(MISUSED);
     }
@@ -213,6 +228,7 @@ impl SendArguments {
             ("send_at", &self.send_at),
             ("expires_at", &self.expires_at),
             ("route", &self.route),
+            ("overflow", &self.overflow),
         ] {
             if let Some(value) = value {
                 submission.insert(name.to_owned(), json!(value));

@@ -2,6 +2,8 @@
 
 use anyhow::bail;
 
+use domain::StepChannel;
+
 use super::{AppSection, Config, DeliveryVia, LedgerEngine};
 
 /// Tells whether a text has the shape of a corp id: `ww` or `wx` and hexadecimal digits.
@@ -38,6 +40,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
             );
         }
     }
+    check_ways(config, &mut warnings)?;
     if let Some(app) = &config.default_app
         && !config.apps.contains_key(app)
     {
@@ -51,6 +54,12 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     }
     for (option, value) in [
         ("quota.robot_per_minute", u64::from(config.quota.robot_per_minute)),
+        ("quota.member_per_minute", u64::from(config.quota.member_per_minute)),
+        ("quota.member_per_hour", u64::from(config.quota.member_per_hour)),
+        ("quota.chat_per_minute", u64::from(config.quota.chat_per_minute)),
+        ("quota.company_chat_per_minute", u64::from(config.quota.company_chat_per_minute)),
+        ("quota.company_chat_per_hour", u64::from(config.quota.company_chat_per_hour)),
+        ("quota.mail_per_minute", u64::from(config.quota.mail_per_minute)),
         ("retry.attempts", u64::from(config.retry.attempts)),
         ("circuit_breaker.failures", u64::from(config.circuit_breaker.failures)),
         ("dispatch.app_concurrency", config.dispatch.app_concurrency as u64),
@@ -71,16 +80,103 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
             config.quota.robot_per_minute
         ));
     }
+    if config.quota.member_per_minute > 30 || config.quota.member_per_hour > 1000 {
+        warnings.push(
+            "quota.member_per_minute, quota.member_per_hour: WeCom delivers 30 and 1000 to a member, and drops what is more without a word"
+                .to_owned(),
+        );
+    }
     if config.ledger.engine == LedgerEngine::Memory {
         warnings.push("ledger.engine = \"memory\": accepted messages do not survive the process".to_owned());
     }
     if config.delivery.via == DeliveryVia::File {
         warnings.push("delivery.via = \"file\": nothing is sent to WeCom".to_owned());
     }
-    if config.apps.is_empty() && config.robots.is_empty() {
+    if config.apps.is_empty() && config.robots.is_empty() && config.mail.is_empty() {
         warnings.push("no application and no robot is configured: every message will be refused; set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY".to_owned());
     }
     Ok(warnings)
+}
+
+/// Whatever a route, a rule or a chat names must be there.
+fn check_ways(config: &Config, warnings: &mut Vec<String>) -> anyhow::Result<()> {
+    for (name, chat) in &config.chats {
+        if chat.members.len() < 2 {
+            bail!("chats.{name}.members: a group chat has at least 2 members, and {} are named", chat.members.len());
+        }
+        let id_is_valid =
+            |id: &String| (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if chat.chatid.as_ref().is_some_and(|id| !id_is_valid(id)) {
+            bail!("chats.{name}.chatid: a chat's id has 1 to 32 letters and digits");
+        }
+    }
+    for (name, mail) in &config.mail {
+        if mail.url.is_none() {
+            bail!("mail.{name}: url and url_file are missing, such as smtp://user:password@mail.example.com:587");
+        }
+        if mail.concurrency == 0 || mail.per_minute == Some(0) {
+            bail!("mail.{name}: concurrency and per_minute must be at least 1");
+        }
+    }
+    let app_names = |name: &str| config.apps.contains_key(name);
+    let steps_of = |route: &domain::Route| {
+        let steps: Vec<_> = route.steps.iter().chain(route.escalate.iter().map(|later| &later.step)).cloned().collect();
+        steps
+    };
+    for (name, route) in &config.routes {
+        route.check().map_err(|error| anyhow::anyhow!("routes.{name}: {error}"))?;
+        for step in steps_of(route) {
+            let known = match (step.channel, step.name.as_deref()) {
+                (_, None) => true,
+                (StepChannel::App, Some(name)) => app_names(name),
+                (StepChannel::Robot, Some(name)) => config.robots.contains_key(name),
+                (StepChannel::Appchat, Some(name)) => config.chats.contains_key(name),
+                (StepChannel::Email, Some(name)) => config.mail.contains_key(name),
+            };
+            if !known {
+                let step_name = step.name.unwrap_or_default();
+                bail!("routes.{name}: `{step_name}` is not configured; configure it, or name another");
+            }
+            if step.channel == StepChannel::Email && config.mail.is_empty() {
+                bail!(
+                    "routes.{name}: a step sends mail, and no mail server is configured: [mail.NAME], or HONGYAN_SMTP_URL and HONGYAN_SMTP_FROM"
+                );
+            }
+        }
+        if let Some(quiet) = &route.quiet
+            && !config.quiet.contains_key(quiet)
+        {
+            bail!("routes.{name}.quiet: `{quiet}` is none of the quiet hours: {}", names(config.quiet.keys()));
+        }
+    }
+    for (i, rule) in config.rules.iter().enumerate() {
+        if !config.routes.contains_key(&rule.route) {
+            bail!("rules[{i}].route: `{}` is none of the routes: {}", rule.route, names(config.routes.keys()));
+        }
+    }
+    if let Some(quiet) = &config.default_quiet
+        && !config.quiet.contains_key(quiet)
+    {
+        bail!("default_quiet: `{quiet}` is none of the quiet hours: {}", names(config.quiet.keys()));
+    }
+    if let Some(route) = &config.operator.route
+        && !config.routes.contains_key(route)
+    {
+        bail!("operator.route: `{route}` is none of the routes: {}", names(config.routes.keys()));
+    }
+    if let Some(mail) = &config.default_mail
+        && !config.mail.contains_key(mail)
+    {
+        bail!("default_mail: `{mail}` is none of the mail servers: {}", names(config.mail.keys()));
+    }
+    let calendar = crate::app::calendar(config)?;
+    let uses_days = config.quiet.values().flatten().chain(config.rules.iter().filter_map(|rule| rule.hours.as_ref()));
+    if let (true, Some(last)) = (uses_days.into_iter().any(domain::Hours::asks_for_workdays), calendar.last_year()) {
+        warnings.push(format!(
+            "the calendar of workdays ends with {last}; name a newer one in calendar_file when it is published"
+        ));
+    }
+    Ok(())
 }
 
 fn check_app(name: &str, app: &AppSection, warnings: &mut Vec<String>) -> anyhow::Result<()> {
@@ -139,6 +235,8 @@ mod tests {
             agent_id: agent_id.into(),
             secret: Some(SecretText("s".into())),
             secret_file: None,
+            readers: channels::Readers::default(),
+            accounts: None,
         };
         Config { apps: [("default".to_owned(), app)].into(), ..Config::default() }
     }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::{AppSection, Config, RobotSection, SecretText};
+use channels::Readers;
+
+use super::{AppSection, Config, MailSection, RobotSection, SecretText, Span};
 
 /// Every variable with a short name; secrets also with `_FILE`.
 const KNOWN: &[&str] = &[
@@ -14,6 +16,8 @@ const KNOWN: &[&str] = &[
     "WECHAT_CORP_SECRET",
     "WECHAT_WEBHOOK_KEY",
     "WECHAT_API_BASE",
+    "HONGYAN_SMTP_URL",
+    "HONGYAN_SMTP_FROM",
     "HONGYAN_LISTEN",
     "HONGYAN_DATA_DIR",
     "HONGYAN_API_KEY",
@@ -175,6 +179,8 @@ fn named_variables(config: &mut Config, environment: &Environment) -> anyhow::Re
                 agent_id: agent_id.to_owned(),
                 secret: Some(secret),
                 secret_file: None,
+                readers: Readers::default(),
+                accounts: None,
             };
             config.apps.insert("default".to_owned(), app);
         }
@@ -195,6 +201,24 @@ fn named_variables(config: &mut Config, environment: &Environment) -> anyhow::Re
     if let Some(key) = environment.secret("WECHAT_WEBHOOK_KEY")? {
         config.robots.insert("default".to_owned(), RobotSection { key: Some(key), key_file: None });
     }
+    let (url, from) = (environment.secret("HONGYAN_SMTP_URL")?, environment.get("HONGYAN_SMTP_FROM"));
+    match (url, from) {
+        (Some(url), Some(from)) => {
+            let mail = MailSection {
+                url: Some(url),
+                url_file: None,
+                from: from.to_owned(),
+                ca_file: None,
+                per_minute: None,
+                concurrency: 2,
+                timeout: Span::seconds(30),
+            };
+            config.mail.insert("default".to_owned(), mail);
+        }
+        (None, None) => {}
+        (Some(_), None) => bail!("HONGYAN_SMTP_FROM is missing: whom mails come from, such as hongyan@example.com"),
+        (None, Some(_)) => bail!("HONGYAN_SMTP_URL is missing, such as smtp://user:password@mail.example.com:587"),
+    }
     Ok(())
 }
 
@@ -202,6 +226,11 @@ fn secret_files(config: &mut Config) -> anyhow::Result<()> {
     for (name, app) in &mut config.apps {
         if let (None, Some(path)) = (&app.secret, &app.secret_file) {
             app.secret = Some(read_secret(path, &format!("apps.{name}.secret_file"))?);
+        }
+    }
+    for (name, mail) in &mut config.mail {
+        if let (None, Some(path)) = (&mail.url, &mail.url_file) {
+            mail.url = Some(read_secret(path, &format!("mail.{name}.url_file"))?);
         }
     }
     for (name, robot) in &mut config.robots {
@@ -243,7 +272,7 @@ mod tests {
             ("WECHAT_WEBHOOK_KEY", "12345"),
         ])
         .unwrap();
-        assert_eq!((config.retry.attempts, config.wecom.timeout), (3, super::super::Span::seconds(5)));
+        assert_eq!((config.retry.attempts, config.wecom.timeout), (3, Span::seconds(5)));
     }
 
     #[test]

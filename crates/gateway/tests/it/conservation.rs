@@ -36,7 +36,7 @@ async fn conserve(house: TestHouse) {
     let sends = (0..MESSAGES).map(|i| {
         let caller = house.caller.clone();
         async move {
-            let user = if i % 10 == 9 { "ghost".to_owned() } else { format!("m{}", i % 40 + 1) };
+            let user = if i % 10 == 9 { format!("ghost{}", i % 40) } else { format!("m{}", i % 40 + 1) };
             let id = caller.accepted(text_to(&[&user], &format!("message {i}"))).await;
             (format!("message {i}"), id)
         }

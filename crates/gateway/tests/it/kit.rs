@@ -63,6 +63,8 @@ pub(crate) fn config(origin: &str, data_dir: &std::path::Path) -> Config {
         agent_id: agent_id.to_owned(),
         secret: Some(SecretText(secret.into())),
         secret_file: None,
+        readers: Default::default(),
+        accounts: None,
     };
     let robot = |number: u32| {
         let key = format!("00000000-0000-4000-8000-{number:012}");

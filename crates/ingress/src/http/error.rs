@@ -167,6 +167,9 @@ impl From<AcceptError> for ApiError {
                 };
                 Self::new(StatusCode::FORBIDDEN, code, error.to_string()).with_field("to").with_hint(hint)
             }
+            AcceptError::ForbiddenRoute { .. } => Self::new(StatusCode::FORBIDDEN, code, error.to_string())
+                .with_field("route")
+                .with_hint("use a key whose allow-list of routes includes it"),
             AcceptError::MayNotSend => {
                 Self::new(StatusCode::FORBIDDEN, code, error.to_string()).with_hint("use a key with the scope send")
             }

@@ -1,9 +1,15 @@
-//! `/v1`: messages and keys.
+//! `/v1`: messages, what they are made of, and what becomes of them.
 
 mod act;
 mod batch;
+mod directory;
 mod keys;
+mod many;
+mod media;
+mod quotas;
 mod read;
+mod routes;
+mod stats;
 mod submission;
 mod submit;
 mod view;
@@ -28,6 +34,17 @@ pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(act::cancel))
         .routes(routes!(act::retry))
         .routes(routes!(act::recall))
+        .routes(routes!(act::ack))
+        .routes(routes!(many::recall))
+        .routes(routes!(many::replay))
+        .routes(routes!(many::dead_letters))
+        .routes(routes!(media::put))
+        .routes(routes!(quotas::quotas))
+        .routes(routes!(routes::test))
+        .routes(routes!(stats::stats))
+        .routes(routes!(directory::list, directory::put))
+        .routes(routes!(directory::forget))
+        .routes(routes!(directory::erase))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
 }
@@ -59,6 +76,12 @@ async fn read_body(State(api): &State<Arc<Api>>, body: axum::body::Body, limit: 
     tokio::time::timeout(api.config.body_timeout, reading).await.unwrap_or_else(|_| {
         Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long to arrive"))
     })
+}
+
+/// Says what is wrong with a query, by the cause that names it.
+fn bad_query(error: &axum::extract::rejection::QueryRejection) -> ApiError {
+    let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    domain::Violation::new("invalid", "(query)", format!("cannot be read: {cause}")).into()
 }
 
 fn parse_id(text: &str) -> Result<MessageId, ApiError> {

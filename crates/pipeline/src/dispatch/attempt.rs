@@ -1,129 +1,224 @@
-//! One claimed delivery: look at it, make the call, judge, settle.
+//! One claimed delivery: look at it, hold it if it has no slot, write it, make the call, judge, settle.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::{Attempt, AttemptRecord, Content, FailureClass, Outcome, Reason, Situation, Timestamp, Violation, judge};
+use domain::{
+    Attempt, AttemptRecord, FailureClass, Outcome, Reason, RoutedLeg, Situation, Timestamp, Uncertain, judge,
+};
 use futures::FutureExt as _;
 
-use super::{Shared, Slot};
-use crate::accept::request_hash;
-use crate::crash_point;
-use crate::outcome;
-use crate::ports::{Channel, Claimed, Settlement};
-use crate::telemetry::{AttemptEnded, Happening as _, LaneChanged};
+use super::desk::Slot;
+use super::letter::{Letter, Written};
+use super::{Desk, Shared, hold, onward};
+use crate::ports::{Channel, Claimed, LateAnswer, Settlement};
+use crate::telemetry::{AttemptEnded, Happening as _, LaneChanged, LedgerFailed};
+use crate::{crash_point, outcome};
 
 /// How much of the duplicate check's interval is left to the call itself.
 const INTERVAL_MARGIN: std::time::Duration = std::time::Duration::from_secs(15);
+/// The most of a request that is kept of an attempt that did not succeed, in bytes.
+const KEPT_REQUEST: usize = 4096;
 
 pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) {
     let desk = slot.desk().clone();
     let now = shared.clock.now();
-    let (settlement, retry) = match look(desk.channel.as_deref(), &claimed, now) {
-        Look::Settle(outcome) => (settlement(&claimed, None, outcome, None, false, now), false),
-        Look::Send { channel, body, protected } => {
-            crash_point("call-before");
-            let attempt = call(&shared, channel, body.clone(), &claimed).await;
-            crash_point("call-after");
-            let ended_at = shared.clock.now();
-            AttemptEnded { desk: &desk, attempt: &attempt, took: ended_at.since(now), now: ended_at }.emit();
-            if let Some(state) = slot.answered(&attempt, ended_at.since(now), ended_at) {
-                LaneChanged { lane: &desk.lane, state, attempt: &attempt }.emit();
+    let looked = look(&shared, &desk, &claimed, now);
+    let letter = match looked {
+        Err(outcome) => return finish(&shared, &desk, &claimed, outcome, None).await,
+        Ok(channel) => {
+            let Some(claimed) = hold::admit(&shared, &desk, claimed, &mut slot).await else { return };
+            match super::letter::write(&shared, channel, claimed).await {
+                Written::Letter(letter) => letter,
+                Written::Not(claimed, outcome) => return finish(&shared, &desk, &claimed, outcome, None).await,
             }
-            let record = record(&claimed, &attempt, slot.probe, now, ended_at);
-            let situation = Situation {
-                now: ended_at,
-                started_at: now,
-                tries: claimed.standing.tries,
-                probe: slot.probe,
-                uncertain_since: claimed.standing.uncertain_since,
-                protected_for: if protected { channel.duplicate_check().map(|d| d - INTERVAL_MARGIN) } else { None },
-                give_up_at: claimed.delivery.give_up_at,
-                expires_at: claimed.delivery.expires_at,
-                random: rand::random(),
-            };
-            let outcome = judge(attempt, &situation, &shared.config.retry);
-            let again = matches!(outcome, Outcome::Again { .. });
-            let frozen = again.then_some(body);
-            (settlement(&claimed, Some(record), outcome, frozen, channel.quota().is_some(), ended_at), again)
         }
     };
-    outcome::settle(&shared, &desk.meters, settlement).await;
-    if retry {
+    let again = send(&shared, &desk, letter, &mut slot).await;
+    if again {
         desk.draw_attention();
     }
     // The in-flight permit is held until here: the outcome is on disk.
     drop(slot);
 }
 
-/// What a first look at a delivery says.
-enum Look<'a> {
-    /// There is nothing to send.
-    Settle(Outcome),
-    /// It is to be sent.
-    Send { channel: &'a dyn Channel, body: Bytes, protected: bool },
-}
-
-fn look<'a>(channel: Option<&'a dyn Channel>, claimed: &Claimed, now: Timestamp) -> Look<'a> {
+/// A first look: the channel, or what there is to settle without a call.
+fn look(shared: &Shared, desk: &Desk, claimed: &Claimed, now: Timestamp) -> Result<Arc<dyn Channel>, Outcome> {
     let Claimed { delivery, standing, .. } = claimed;
-    let Some(channel) = channel else {
-        let text = format!("`{}` is no longer configured", delivery.lane);
+    let Some(channel) = &desk.channel else {
+        let text = format!("`{}` is no longer configured", delivery.lane.main());
         let reason =
             Reason::new("not_configured", text).with_hint("configure it again and retry, or send anew by another one");
-        return Look::Settle(Outcome::ended_after(standing.uncertain_since, reason));
+        return Err(Outcome::ended_after(standing.uncertain_since, reason));
     };
     if delivery.expires_at.is_some_and(|end| end <= now) {
         let never_sent = standing.uncertain_since.is_none();
         let passed = Reason::new("expired", "its time passed while an earlier call was unanswered");
-        return Look::Settle(if never_sent { Outcome::expired() } else { Outcome::uncertain(passed) });
+        return Err(if never_sent { Outcome::expired() } else { Outcome::uncertain(passed) });
     }
-    let Some(content) = &claimed.content else {
+    if claimed.content.is_none() {
         let reason = Reason::new("unreadable", "what is stored of this message cannot be read by this version");
-        return Look::Settle(Outcome::ended_after(
+        return Err(Outcome::ended_after(
             standing.uncertain_since,
             reason.with_hint("start the version that accepted it, or send it anew"),
         ));
-    };
-    let known = claimed.frozen.as_ref().or(claimed.rendered.as_ref().filter(|_| standing.duplicate_check));
-    let body = match known {
-        Some(body) => body.clone(),
-        None => match render(channel, content, claimed) {
-            Ok(body) => body,
-            Err(violations) => {
-                let text = violations.first().map_or_else(String::new, |v| format!("`{}` {}", v.field, v.message));
-                return Look::Settle(Outcome::ended_after(
-                    standing.uncertain_since,
-                    Reason::new("cannot_render", text),
-                ));
-            }
-        },
-    };
-    // An earlier version may have rendered otherwise: then WeCom would not recognise the repeat.
-    let unchanged = known.is_some() || request_hash(&body).short() == delivery.request_hash.short();
-    let protected = standing.duplicate_check && channel.duplicate_check().is_some() && unchanged;
-    if let (Some(since), Some(interval), true) = (standing.uncertain_since, channel.duplicate_check(), protected)
-        && now + INTERVAL_MARGIN >= since + interval
-    {
-        let text = "an earlier call was never answered, and the time in which a repeat is recognised has passed";
-        return Look::Settle(Outcome::uncertain(Reason::new("no_answer", text)));
     }
-    Look::Send { channel, body, protected }
+    let planner = &shared.planner;
+    let free_at = planner.routing.free_from(planner.quiet_of(claimed.route.as_deref()), delivery.priority, now);
+    if free_at > now {
+        let reason = Reason::new("quiet_hours", "it waits for the end of quiet hours");
+        return Err(Outcome::Held { at: free_at, lane: None, stays: false, reason });
+    }
+    if let Some(budget) = delivery.step.and_then(|step| step.budget)
+        && desk.used_percent(now) >= budget
+    {
+        let text = format!("{budget} percent of the quota of `{}` are used", delivery.lane.main());
+        return Err(Outcome::dead(Reason::new("budget_used", text)));
+    }
+    Ok(channel.clone())
 }
 
-/// Renders; a panic of the channel is a violation like any other.
-fn render(channel: &dyn Channel, content: &Content, claimed: &Claimed) -> Result<Bytes, Vec<Violation>> {
-    let recipients = &claimed.delivery.recipients;
-    let rendering = || channel.render(content, &claimed.options, recipients, claimed.standing.duplicate_check);
-    std::panic::catch_unwind(AssertUnwindSafe(rendering)).unwrap_or_else(|panic| {
-        tracing::error!(delivery = %claimed.delivery.id, text = panic_text(panic.as_ref()), "A channel panicked");
-        Err(vec![Violation::new("internal", content.kind().name(), "made the channel fail")])
-    })
+/// Makes the call and settles what it met; says whether the delivery waits to be tried again.
+async fn send(shared: &Arc<Shared>, desk: &Arc<Desk>, letter: Letter, slot: &mut Slot) -> bool {
+    let Letter { claimed, channel, body, protected, last_part, content } = letter;
+    let started_at = shared.clock.now();
+    crash_point("call-before");
+    let mut calling = Box::pin(call(shared, channel.as_ref(), body.clone(), &claimed));
+    let leads_on = claimed
+        .route
+        .as_ref()
+        .is_some_and(|route| claimed.delivery.step.is_some_and(|step| route.goes_on_after(step.index)));
+    let deadline = claimed.delivery.step.and_then(|step| step.moves_at).filter(|_| leads_on);
+    let mut moved = false;
+    let attempt = tokio::select! {
+        attempt = &mut calling => attempt,
+        () = shared.clock.sleep_until(deadline.unwrap_or(Timestamp::NEVER)), if deadline.is_some() => {
+            moved = move_while_calling(shared, desk, &claimed, started_at, body.len()).await;
+            calling.await
+        }
+    };
+    crash_point("call-after");
+    let ended_at = shared.clock.now();
+    AttemptEnded { desk, attempt: &attempt, took: ended_at.since(started_at), now: ended_at }.emit();
+    if let Some(state) = slot.answered(&attempt, ended_at.since(started_at), ended_at) {
+        LaneChanged { lane: &desk.lane, state, attempt: &attempt }.emit();
+        // What should not wait behind a closed lane moves on.
+        desk.draw_attention();
+    }
+    let mut record = record(&claimed, &attempt, slot.probe, started_at, ended_at);
+    record.bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    if !matches!(attempt, Attempt::Sent { .. }) {
+        record.request = Some(redacted(&body));
+    }
+    if moved {
+        note_late(shared, &claimed, attempt, record).await;
+        return false;
+    }
+    let attempt = match attempt {
+        Attempt::Gone { reason } => upload_again(shared, channel.as_ref(), &content, reason).await,
+        other => other,
+    };
+    let route = claimed.route.as_deref();
+    let uncertain = route.and_then(|route| route.uncertain).unwrap_or(shared.config.uncertain);
+    let situation = Situation {
+        now: ended_at,
+        started_at,
+        tries: claimed.standing.tries,
+        probe: slot.probe,
+        uncertain_since: claimed.standing.uncertain_since,
+        protected_for: if protected { channel.duplicate_check().map(|d| d - INTERVAL_MARGIN) } else { None },
+        give_up_at: claimed.delivery.give_up_at,
+        expires_at: claimed.delivery.expires_at,
+        rather_lost: uncertain == Uncertain::Lose,
+        random: rand::random(),
+    };
+    let must_upload_again = matches!(attempt, Attempt::Gone { .. });
+    let outcome = judge(attempt, &situation, &shared.config.retry);
+    let outcome = of_parts(outcome, &claimed, last_part);
+    // A part that was taken is over: what is frozen is its bytes, and the next has others.
+    let frozen = (matches!(outcome, Outcome::Again { .. }) && !must_upload_again).then_some(body);
+    let (outcome, legs) = onward::of(shared, &claimed, outcome);
+    let again = matches!(outcome, Outcome::Again { .. } | Outcome::PartSent { .. });
+    let mut settlement = settlement(shared, &claimed, outcome, legs, ended_at);
+    settlement.attempt = Some(record);
+    settlement.frozen = frozen;
+    settlement.metered = channel.quota().is_some();
+    outcome::settle(shared, &desk.meters, settlement).await;
+    again
+}
+
+/// A part that was taken is not the end of the message.
+fn of_parts(outcome: Outcome, claimed: &Claimed, last_part: bool) -> Outcome {
+    match outcome {
+        Outcome::Final { state: domain::RecipientState::Delivered, refused, handle, unconfirmed, reason } => {
+            let handle = match (&claimed.handle, handle) {
+                (Some(before), Some(now)) => Some(format!("{before}|{now}")),
+                (before, now) => now.or(before.clone()),
+            };
+            if last_part {
+                return Outcome::Final {
+                    state: domain::RecipientState::Delivered,
+                    refused,
+                    handle,
+                    unconfirmed,
+                    reason,
+                };
+            }
+            Outcome::PartSent { handle }
+        }
+        other => other,
+    }
+}
+
+/// Lets the recipients go on although the call is under way: the time for this step is over.
+async fn move_while_calling(
+    shared: &Arc<Shared>,
+    desk: &Arc<Desk>,
+    claimed: &Claimed,
+    started_at: Timestamp,
+    bytes: usize,
+) -> bool {
+    let now = shared.clock.now();
+    let reason = Reason::new("step_deadline", "the time for this step of the route was over before the answer came");
+    let (outcome, legs) = onward::of(shared, claimed, Outcome::uncertain(reason.clone()));
+    if legs.is_empty() {
+        return false;
+    }
+    let unanswered = Attempt::Uncertain { reason };
+    let mut settlement = settlement(shared, claimed, outcome, legs, now);
+    let record = record(claimed, &unanswered, false, started_at, now);
+    settlement.attempt = Some(AttemptRecord { bytes: u32::try_from(bytes).unwrap_or(u32::MAX), ..record });
+    settlement.metered = desk.channel.as_ref().is_some_and(|channel| channel.quota().is_some());
+    outcome::settle(shared, &desk.meters, settlement).await;
+    true
+}
+
+async fn note_late(shared: &Shared, claimed: &Claimed, attempt: Attempt, mut record: AttemptRecord) {
+    record.late = true;
+    let handle = if let Attempt::Sent { handle, .. } = attempt { handle } else { None };
+    let late = LateAnswer { delivery: claimed.delivery.id, attempt: record, handle };
+    if let Err(error) = shared.ledger.note_late(late).await {
+        LedgerFailed { error: &error }.emit();
+    }
+}
+
+/// A file that WeCom no longer has is uploaded again if it is ours; its own ids cannot be helped.
+async fn upload_again(shared: &Shared, channel: &dyn Channel, content: &domain::Content, reason: Reason) -> Attempt {
+    match shared.uploader.forget(channel, content).await {
+        Ok(true) => Attempt::Gone { reason },
+        Ok(false) => Attempt::Refused { class: FailureClass::Rejected, reason },
+        Err(error) => {
+            LedgerFailed { error: &error }.emit();
+            Attempt::Deferred { class: FailureClass::Internal, reason, retry_after: None }
+        }
+    }
 }
 
 async fn call(shared: &Shared, channel: &dyn Channel, body: Bytes, claimed: &Claimed) -> Attempt {
     let recipients = &claimed.delivery.recipients;
-    let guarded = AssertUnwindSafe(channel.attempt(body, recipients)).catch_unwind();
+    let address = claimed.delivery.address.as_deref();
+    let guarded = AssertUnwindSafe(channel.attempt(body, recipients, address)).catch_unwind();
     let attempt = tokio::select! {
         result = guarded => result.unwrap_or_else(|panic| {
             let text = panic_text(panic.as_ref());
@@ -148,7 +243,7 @@ async fn call(shared: &Shared, channel: &dyn Channel, body: Bytes, claimed: &Cla
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
 }
@@ -172,17 +267,52 @@ fn record(
         reason: attempt.reason().cloned().or(note),
         probe,
         redelivery: claimed.standing.uncertain_since.is_some(),
+        late: false,
+        bytes: 0,
+        request: None,
     }
 }
 
-fn settlement(
+/// What was written, for whoever looks into a failure: clipped, and long strings of its content with their end left out.
+fn redacted(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let mut end = text.len().min(KEPT_REQUEST);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    crate::redact::without_secrets(&text[..end])
+}
+
+/// Settles what needs no call.
+async fn finish(shared: &Arc<Shared>, desk: &Arc<Desk>, claimed: &Claimed, outcome: Outcome, at: Option<Timestamp>) {
+    let now = at.unwrap_or_else(|| shared.clock.now());
+    let (outcome, legs) = onward::of(shared, claimed, outcome);
+    let settlement = settlement(shared, claimed, outcome, legs, now);
+    outcome::settle(shared, &desk.meters, settlement).await;
+}
+
+/// An outcome as the ledger takes it, and the deliveries that take over.
+pub(super) fn settlement(
+    shared: &Shared,
     claimed: &Claimed,
-    attempt: Option<AttemptRecord>,
     outcome: Outcome,
-    frozen: Option<Bytes>,
-    metered: bool,
+    legs: Vec<RoutedLeg>,
     now: Timestamp,
 ) -> Settlement {
     let Claimed { delivery, lease, sole, .. } = claimed;
-    Settlement { lease: *lease, lane: delivery.lane.clone(), attempt, outcome, frozen, sole: *sole, metered, now }
+    let (outcome, next) = onward::planned(shared, claimed, outcome, legs, now);
+    let delivered = matches!(outcome, Outcome::Final { state: domain::RecipientState::Delivered, .. });
+    let escalate_at = claimed.route.as_ref().filter(|_| delivered).and_then(|route| route.escalate.first());
+    Settlement {
+        lease: *lease,
+        lane: delivery.lane.main(),
+        attempt: None,
+        outcome,
+        next,
+        escalate_at: escalate_at.map(|first| now + first.after.0),
+        frozen: claimed.frozen.clone(),
+        sole: *sole,
+        metered: false,
+        now,
+    }
 }

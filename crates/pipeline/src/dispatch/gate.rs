@@ -1,8 +1,11 @@
 //! The gate of a lane: concurrency, breaker and quota, asked in this order. A value; the desk locks it.
 
+use std::sync::Arc;
+
 use domain::{
-    Admission, Attempt, BreakerPolicy, CircuitBreaker, FailureClass, LaneState, SlidingWindow, Slot, Timestamp,
+    Admission, Attempt, BreakerPolicy, CircuitBreaker, FailureClass, LaneState, Quota, SlidingWindow, Slot, Timestamp,
 };
+use tokio::sync::Notify;
 
 use crate::ports::Channel;
 
@@ -19,13 +22,13 @@ pub(crate) struct Gate {
     in_flight: usize,
     breaker: CircuitBreaker,
     window: Option<SlidingWindow>,
-    /// Whether the window knows what was called before this process started.
+    /// Whether the windows know what was called before this process started.
     ready: bool,
     /// Whether more waits in the ledger than the last claim took.
     pub(crate) backlog: bool,
-    /// Whether the desk waits for room.
-    pub(crate) awaited: bool,
-    /// Whether the last call was.
+    /// The desks that wait for room.
+    awaited: Vec<Arc<Notify>>,
+    /// Whether the last call was quick.
     pub(crate) is_quick: bool,
     /// Why the lane is closed, as it was announced.
     closed_for: Option<FailureClass>,
@@ -41,11 +44,18 @@ pub(crate) struct Room {
     pub(crate) opens_at: Option<Timestamp>,
     /// Whether most of the calls are under way, are quick, and more waits: in a moment there will be more room.
     pub(crate) is_scant: bool,
+    /// Whether there is none because the breaker or the quota says so, and not because calls are under way.
+    pub(crate) is_closed: bool,
 }
 
 impl Room {
     fn none(opens_at: Option<Timestamp>) -> Self {
-        Self { free: 0, probe: false, opens_at, is_scant: false }
+        Self { free: 0, probe: false, opens_at, is_scant: false, is_closed: false }
+    }
+
+    /// No room, and not because calls are under way.
+    pub(crate) fn closed(opens_at: Option<Timestamp>) -> Self {
+        Self { is_closed: true, ..Self::none(opens_at) }
     }
 }
 
@@ -57,13 +67,37 @@ impl Gate {
             calls: 0,
             in_flight: 0,
             breaker: CircuitBreaker::new(policy),
-            ready: window.is_none(),
+            ready: channel.is_none(),
             window,
             backlog: false,
-            awaited: false,
+            awaited: Vec::new(),
             is_quick: false,
             closed_for: None,
         }
+    }
+
+    /// Notes that a desk waits for room: it is woken by whatever makes some.
+    pub(crate) fn wait(&mut self, desk: &Arc<Notify>) {
+        if !self.awaited.iter().any(|known| Arc::ptr_eq(known, desk)) {
+            self.awaited.push(desk.clone());
+        }
+    }
+
+    /// How much of the quota is used, in percent.
+    pub(crate) fn used_percent(&mut self, now: Timestamp) -> u8 {
+        let Some(window) = &mut self.window else { return 0 };
+        percent(window.used_at(now), window.quota().limit)
+    }
+
+    /// The quota, how much of it is used, and when the next call may start.
+    pub(crate) fn quota(&mut self, now: Timestamp) -> Option<(Quota, u32, Slot)> {
+        let window = self.window.as_mut()?;
+        Some((window.quota(), window.used_at(now), window.next_slot(now)))
+    }
+
+    /// Whether the breaker keeps the lane closed.
+    pub(crate) fn state(&self) -> LaneState {
+        self.breaker.state()
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -74,6 +108,10 @@ impl Gate {
         if let Some(window) = &mut self.window {
             window.remember(calls);
         }
+    }
+
+    /// Notes that the windows know what was called before this process started.
+    pub(crate) fn set_ready(&mut self) {
         self.ready = true;
     }
 
@@ -87,17 +125,17 @@ impl Gate {
         let (free, probe) = match self.breaker.admit(now) {
             Admission::Go => (free, false),
             Admission::Probe => (1, true),
-            Admission::Wait(until) => return Room::none(Some(until)),
-            Admission::AfterProbe => return Room::none(None),
+            Admission::Wait(until) => return Room::closed(Some(until)),
+            Admission::AfterProbe => return Room::closed(None),
         };
         match self.window.as_mut().map(|window| window.next_slot(now)) {
             None => {
                 let is_scant = self.backlog && self.is_quick && !probe && free < self.concurrency / SCANT;
-                Room { free, probe, opens_at: None, is_scant }
+                Room { free, probe, opens_at: None, is_scant, is_closed: false }
             }
             // A window gives out one slot at a time, each after a look at the last.
-            Some(Slot::Free) => Room { free: 1, probe, opens_at: None, is_scant: false },
-            Some(Slot::At(time)) => Room::none(Some(time)),
+            Some(Slot::Free) => Room { free: 1, probe, opens_at: None, is_scant: false, is_closed: false },
+            Some(Slot::At(time)) => Room::closed(Some(time)),
             Some(Slot::AfterAnswer) => Room::none(None),
         }
     }
@@ -113,8 +151,13 @@ impl Gate {
         }
     }
 
-    /// Frees a call; returns the lane's new state, if it changed, and whether the desk waits for this.
-    pub(crate) fn answered(&mut self, attempt: &Attempt, probe: bool, now: Timestamp) -> (Option<LaneState>, bool) {
+    /// Frees a call; returns the lane's new state, if it changed, and the desks that wait for this.
+    pub(crate) fn answered(
+        &mut self,
+        attempt: &Attempt,
+        probe: bool,
+        now: Timestamp,
+    ) -> (Option<LaneState>, Vec<Arc<Notify>>) {
         self.calls -= 1;
         if let Some(window) = &mut self.window {
             window.answer(now);
@@ -132,9 +175,9 @@ impl Gate {
         }
     }
 
-    /// Gives everything back at the end; `answered` says whether a call was made and answered. Returns whether the desk
-    /// waits for this.
-    pub(crate) fn leave(&mut self, answered: bool, probe: bool) -> bool {
+    /// Gives everything back at the end; `answered` says whether a call was made and answered. Returns the desks that wait
+    /// for this.
+    pub(crate) fn leave(&mut self, answered: bool, probe: bool) -> Vec<Arc<Notify>> {
         self.in_flight -= 1;
         if !answered {
             self.calls -= 1;
@@ -153,4 +196,9 @@ impl Gate {
             window.backlog_gone();
         }
     }
+}
+
+/// A part of a whole, in percent, never more than all of it.
+pub(super) fn percent(part: u32, whole: u32) -> u8 {
+    u8::try_from(u64::from(part) * 100 / u64::from(whole.max(1))).unwrap_or(u8::MAX).min(100)
 }

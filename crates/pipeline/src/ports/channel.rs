@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{Attempt, CallLimits, Content, Lane, Options, Quota, Reason, RecipientSet, Violation};
+use domain::{Attempt, CallLimits, Content, ContentKind, Lane, Options, Quota, Reason, RecipientSet, Violation};
 
 /// One way out, of one application or robot.
 #[async_trait]
@@ -23,11 +23,30 @@ pub trait Channel: Send + Sync + fmt::Debug {
     /// Returns the quota that the upstream imposes, if any.
     fn quota(&self) -> Option<Quota>;
 
-    /// Returns how many recipients one call takes.
-    fn call_limits(&self) -> CallLimits;
+    /// Returns the quotas that count people instead of calls.
+    fn people_quota(&self) -> PeopleQuota {
+        PeopleQuota::default()
+    }
+
+    /// Returns how many people a call reaches, as far as is known.
+    fn people(&self, recipients: &RecipientSet) -> u32 {
+        u32::try_from(recipients.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Returns how many recipients one call takes; `None` where a call serves all of them, however many.
+    fn call_limits(&self) -> Option<CallLimits>;
 
     /// Returns how long the upstream recognises a repeat of an identical request, if it can at all.
     fn duplicate_check(&self) -> Option<Duration>;
+
+    /// Divides a content that is too long for one request into those of several, or cuts it, as its options say.
+    ///
+    /// # Errors
+    /// Every documented rule that the message breaks, first things first.
+    fn parts(&self, content: &Content, options: &Options) -> Result<Vec<Content>, Vec<Violation>>;
+
+    /// Returns how long a text of this kind may be, in bytes; `None` for kinds that are never merged here.
+    fn longest(&self, kind: ContentKind) -> Option<usize>;
 
     /// Renders the request body: a pure function of what was accepted.
     ///
@@ -41,14 +60,67 @@ pub trait Channel: Send + Sync + fmt::Debug {
         duplicate_check: bool,
     ) -> Result<Bytes, Vec<Violation>>;
 
-    /// Makes one call.
-    async fn attempt(&self, body: Bytes, recipients: &RecipientSet) -> Attempt;
+    /// Makes one call. `address` says where it goes, if that is not said by its recipients.
+    async fn attempt(&self, body: Bytes, recipients: &RecipientSet, address: Option<&str>) -> Attempt;
+
+    /// Says where files are uploaded so that this channel can send them; `None` if it sends none.
+    fn media_scope(&self) -> Option<String>;
+
+    /// Uploads a file.
+    async fn upload(&self, kind: MediaKind, file_name: &str, content: Bytes) -> UploadAnswer;
 
     /// Withdraws what was sent; `None` if this channel never can.
     async fn recall(&self, handle: &str) -> Option<RecallAnswer>;
 
     /// Tells whether what it sent can be withdrawn at all.
     fn can_recall(&self) -> bool;
+}
+
+/// Quotas that count people instead of calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeopleQuota {
+    /// To each member.
+    pub members: Vec<Quota>,
+    /// Person-times a calendar day, in Asia/Shanghai.
+    pub day: Option<u32>,
+    /// Person-times of all lanes that share a name.
+    pub shared: Option<(String, Vec<Quota>)>,
+}
+
+/// What a file is sent as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MediaKind {
+    /// A picture.
+    Image,
+    /// A voice clip.
+    Voice,
+    /// A video.
+    Video,
+    /// Any file.
+    File,
+}
+
+impl MediaKind {
+    /// Returns WeCom's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Voice => "voice",
+            Self::Video => "video",
+            Self::File => "file",
+        }
+    }
+}
+
+/// What became of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UploadAnswer {
+    /// It is there, under this name.
+    Uploaded(String),
+    /// It is not uploaded but sent within the message: this is the content's object then.
+    Inline(String),
+    /// It was not taken; the attempt says why, and what follows.
+    Failed(Attempt),
 }
 
 /// What became of an attempt to withdraw a message.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use domain::{
-    Attempt, Content, ContentKind, FailureClass, Mention, Options, Recipient, RecipientSet, divide,
+    Accounts, Attempt, Content, ContentKind, FailureClass, Mention, Options, Overflow, Recipient, RecipientSet, divide,
     each_by_its_own_channel,
 };
 use pipeline::ports::Channel;
@@ -30,8 +30,13 @@ pub(super) async fn run(arguments: &SendArguments, submission: &Value, context: 
         return Ok(MISUSED);
     }
     let content = content(submission, arguments.escape)?;
+    if arguments.route.is_some() || arguments.overflow.is_some() {
+        complain("error: --route and --overflow need a gateway; leave --direct out");
+        return Ok(MISUSED);
+    }
     let options = Options {
         safe: 0,
+        overflow: Overflow::Reject,
         mention: Mention {
             users: split_list(arguments.at.as_deref()).into_iter().map(str::to_owned).collect(),
             mobiles: split_list(arguments.at_mobile.as_deref()).into_iter().map(str::to_owned).collect(),
@@ -54,7 +59,11 @@ pub(super) async fn run(arguments: &SendArguments, submission: &Value, context: 
                 return Ok(MISUSED);
             }
         };
-        let attempt = channel.attempt(body, &recipients).await;
+        let address = recipients.iter().find_map(|recipient| match recipient {
+            Recipient::Email(address) => Some(address.as_str()),
+            _ => None,
+        });
+        let attempt = channel.attempt(body, &recipients, address).await;
         codes.push(report(&channel, &attempt, context));
     }
     Ok(codes.into_iter().max().unwrap_or(NOT_DELIVERED))
@@ -70,19 +79,27 @@ fn calls(arguments: &SendArguments, config: &Config) -> anyhow::Result<Vec<(Arc<
         .chain(split_list(arguments.party.as_deref()).into_iter().map(|id| Recipient::Party(id.to_owned())))
         .chain(split_list(arguments.tag.as_deref()).into_iter().map(|id| Recipient::Tag(id.to_owned())))
         .chain(robots.map(|name| Recipient::Robot(name.to_owned())))
+        .chain(split_list(arguments.chat.as_deref()).into_iter().map(|name| Recipient::Chat(name.to_owned())))
+        .chain(split_list(arguments.email.as_deref()).into_iter().map(|to| Recipient::Email(to.to_owned())))
         .collect();
     let app = arguments.app.clone().or_else(|| app::default_app(config)).unwrap_or_default();
     let channels = app::channels(config)?;
     let mut calls = Vec::new();
-    for step in each_by_its_own_channel(&recipients, &app) {
-        let channel = channels.get(&step.lane).with_context(|| match step.lane.channel() {
+    let mail = app::default_mail(config).unwrap_or_default();
+    for leg in each_by_its_own_channel(&recipients, &Accounts { app: &app, mail: &mail }) {
+        let channel = channels.get(&leg.lane).with_context(|| match leg.lane.channel() {
             "wecom_robot" => format!(
                 "`{}` is not a configured robot; set WECHAT_WEBHOOK_KEY and use --robot default, or give --robot-key-file",
-                step.lane.account()
+                leg.lane.account()
             ),
+            "wecom_appchat" => format!("`{}` is not a configured group chat: [chats.NAME]", leg.lane.account()),
+            "email" => "no mail server is configured; set HONGYAN_SMTP_URL and HONGYAN_SMTP_FROM".to_owned(),
             _ => "no application is configured; set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET".to_owned(),
         })?;
-        let sets = divide(&step.recipients, channel.call_limits());
+        let sets = match channel.call_limits() {
+            Some(limits) => divide(&leg.recipients, limits),
+            None => vec![leg.recipients],
+        };
         calls.extend(sets.into_iter().map(|set| (channel.clone(), set)));
     }
     Ok(calls)
@@ -114,6 +131,9 @@ fn report(channel: &Arc<dyn Channel>, attempt: &Attempt, context: &Context) -> u
             Attempt::Sent { .. } if robot => {
                 context.say("Robot: the message was taken.", "信息：企业微信机器人推送成功。");
             }
+            Attempt::Sent { .. } if channel.lane().channel() == "email" => {
+                context.say("Mail: the server took it.", "邮件已交给邮件服务器");
+            }
             Attempt::Sent { .. } => context.say("Application: the message was taken.", "企业微信消息发送成功"),
             failed => complain(&failure(failed, context)),
         }
@@ -127,7 +147,9 @@ fn report(channel: &Arc<dyn Channel>, attempt: &Attempt, context: &Context) -> u
         Attempt::Sent { refused, .. } if refused.is_empty() => DONE,
         Attempt::Sent { .. } => PARTLY,
         Attempt::Uncertain { .. } => UNCERTAIN,
-        Attempt::Deferred { class: FailureClass::Misconfigured, .. } | Attempt::Refused { .. } => NOT_DELIVERED,
+        Attempt::Deferred { class: FailureClass::Misconfigured, .. }
+        | Attempt::Refused { .. }
+        | Attempt::Gone { .. } => NOT_DELIVERED,
         Attempt::Deferred { .. } => UNREACHABLE,
     }
 }

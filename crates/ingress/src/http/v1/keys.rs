@@ -33,6 +33,12 @@ pub(super) struct KeyBody {
     parties: Option<Vec<String>>,
     /// Tags it may address; absent: all.
     tags: Option<Vec<String>>,
+    /// Group chats it may use; absent: all.
+    chats: Option<Vec<String>>,
+    /// Domains of mail addresses it may address; absent: all.
+    mail_domains: Option<Vec<String>>,
+    /// Routes it may take; absent: all.
+    routes: Option<Vec<String>>,
 }
 
 /// What is known of a key; never the key itself.
@@ -56,6 +62,15 @@ pub(super) struct KeyView {
     /// Tags it may address; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<Vec<String>>,
+    /// Group chats it may use; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chats: Option<Vec<String>>,
+    /// Domains of mail addresses it may address; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail_domains: Option<Vec<String>>,
+    /// Routes it may take; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routes: Option<Vec<String>>,
     /// When it was made.
     created_at: String,
     /// When it stops to work.
@@ -89,6 +104,9 @@ impl From<&ApiKeyRecord> for KeyView {
             robots: key.grant.allow.robots.clone(),
             parties: key.grant.allow.parties.clone(),
             tags: key.grant.allow.tags.clone(),
+            chats: key.grant.allow.chats.clone(),
+            mail_domains: key.grant.allow.mail_domains.clone(),
+            routes: key.grant.allow.routes.clone(),
             created_at: key.created_at.to_string(),
             expires_at: shown(key.expires_at),
             revoked_at: shown(key.revoked_at),
@@ -149,7 +167,15 @@ pub(super) async fn create(
     if expires_at.is_some_and(|end| end <= now) {
         return Err(Violation::new("invalid", "expires_at", "has passed").into());
     }
-    let allow = AllowList { apps: body.apps, robots: body.robots, parties: body.parties, tags: body.tags };
+    let allow = AllowList {
+        apps: body.apps,
+        robots: body.robots,
+        parties: body.parties,
+        tags: body.tags,
+        chats: body.chats,
+        mail_domains: body.mail_domains,
+        routes: body.routes,
+    };
     let key = new_key(Grant { caller: CallerId::new(body.caller), scopes, allow }, now, expires_at);
     state.keys.add(key.record.clone()).await?;
     Ok((StatusCode::CREATED, Json(NewKeyView { key: key.text, about: KeyView::from(&key.record) })))

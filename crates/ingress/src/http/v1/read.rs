@@ -54,6 +54,8 @@ pub(super) struct ListQuery {
     recipient: Option<String>,
     /// Only messages accepted at or after this time, RFC 3339.
     since: Option<String>,
+    /// Only messages accepted before this time, RFC 3339.
+    until: Option<String>,
     /// Where an earlier page ended.
     cursor: Option<String>,
     /// How many; 1 to 500, default 50.
@@ -78,10 +80,7 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<PageView>, ApiError> {
     need(&caller, Scope::Read)?;
-    let Query(query) = query.map_err(|error| {
-        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        ApiError::from(Violation::new("invalid", "(query)", format!("cannot be read: {cause}")))
-    })?;
+    let Query(query) = query.map_err(|error| super::bad_query(&error))?;
     let limit = query.limit.unwrap_or(50);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(Violation::new("invalid", "limit", format!("`{limit}` is not between 1 and {MAX_PAGE}")).into());
@@ -91,7 +90,9 @@ pub(super) async fn list(
         state: parsed("state", query.state.as_deref(), "a state of a message, such as failed")?,
         tag: query.tag.filter(|tag| !tag.is_empty()),
         recipient: parsed("recipient", query.recipient.as_deref(), "a recipient such as user:zhangsan or robot:ops")?,
+        dead: false,
         since: parsed("since", query.since.as_deref(), "an RFC 3339 time")?,
+        until: parsed("until", query.until.as_deref(), "an RFC 3339 time")?,
         before: parsed("cursor", query.cursor.as_deref(), "the next_cursor of an earlier page")?,
         // One more than asked tells whether there is a next page.
         limit: limit + 1,
@@ -102,7 +103,11 @@ pub(super) async fn list(
     Ok(Json(PageView { messages: found.into_iter().map(SummaryView::from).collect(), next_cursor }))
 }
 
-fn parsed<T: std::str::FromStr>(field: &'static str, text: Option<&str>, wanted: &str) -> Result<Option<T>, ApiError> {
+pub(super) fn parsed<T: std::str::FromStr>(
+    field: &'static str,
+    text: Option<&str>,
+    wanted: &str,
+) -> Result<Option<T>, ApiError> {
     // An empty parameter is one that was left out.
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| Violation::new("invalid", field, format!("`{text}` is not {wanted}")).into())

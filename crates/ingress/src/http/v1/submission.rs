@@ -1,10 +1,12 @@
 //! The body of a submission: read strictly, every unknown field refused by name.
 
 use axum::http::StatusCode;
+use domain::RecipientState;
 use domain::{
-    Content, ContentKind, Dedupe, DedupeBy, Mention, Options, Priority, Recipient, RecipientSet, RequestHash,
-    Submission, Timestamp, Violation, parse_duration,
+    Content, ContentKind, Dedupe, DedupeBy, Mention, Options, Overflow, Priority, Recipient, RecipientSet, RequestHash,
+    Route, RouteChoice, Submission, Timestamp, Violation, parse_duration,
 };
+use pipeline::ports::MessageRecord;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -12,7 +14,7 @@ use utoipa::ToSchema;
 use crate::http::ApiError;
 
 /// What belongs to a later version: known by name, so that the refusal says so.
-const NOT_AVAILABLE: &[&str] = &["people", "chats", "emails", "template", "variables", "route", "overflow", "fan_out"];
+const NOT_AVAILABLE: &[&str] = &["people", "template", "variables"];
 /// How long a dedupe window may be.
 const LONGEST_WINDOW: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
 
@@ -25,6 +27,12 @@ pub(super) struct SubmissionBody {
     to: ToBody,
     /// The configured application that members are addressed through; default: the configured default.
     app: Option<String>,
+    /// Which way it goes: a configured route by name, steps `[{"channel": "app"}, {"channel": "robot", "name": "ops"}]`, or
+    /// a route of one's own; absent: as the rules say.
+    #[schema(value_type = Option<RouteBody>)]
+    route: Option<Box<RawValue>>,
+    /// What is done with content that is longer than a channel takes: `reject`, `split`, `truncate` or `file`.
+    overflow: Option<String>,
     /// Plain text: a string, or WeCom's object.
     #[schema(value_type = Option<PlainContent>, example = "DFB-2000内胆：7月19日完成")]
     text: Option<Box<RawValue>>,
@@ -119,6 +127,25 @@ pub(super) struct ToBody {
     /// Robots, by their configured name.
     #[serde(default)]
     robots: Vec<String>,
+    /// Group chats, by their configured name.
+    #[serde(default)]
+    chats: Vec<String>,
+    /// Mailboxes, by address.
+    #[serde(default)]
+    emails: Vec<String>,
+}
+
+/// A route: its configured name, its steps, or all of it.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the shapes; the value itself is read as raw JSON")]
+enum RouteBody {
+    /// The configured name.
+    Name(String),
+    /// The steps.
+    Steps(Vec<serde_json::Value>),
+    /// Steps and what holds for all of them.
+    Whole(serde_json::Value),
 }
 
 #[derive(Debug, Deserialize)]
@@ -195,16 +222,63 @@ impl SubmissionBody {
         Ok(Submission {
             to: self.to.recipients()?,
             app: self.app,
+            route: self.route.as_deref().map(route).transpose()?,
+            overflow: self.overflow.as_deref().map(overflow).transpose()?,
             content,
-            options: Options { safe: self.safe, mention },
+            options: Options { safe: self.safe, mention, ..Options::default() },
             priority: priority(self.priority.as_deref())?,
             send_at: time("send_at", self.send_at.as_deref())?,
             expires_at: time("expires_at", self.expires_at.as_deref())?,
             dedupe: self.dedupe.map(DedupeBody::into_dedupe).transpose()?,
             tags: self.tags,
             metadata: metadata(self.metadata.as_deref())?,
+            replay_of: None,
             idempotency: key.or(self.idempotency_key).map(|key| (key, hash())),
         })
+    }
+
+    /// Takes from a failed message what this body does not say itself: it is sent in its place.
+    pub(super) fn in_place_of(self, record: &MessageRecord) -> Result<Submission, ApiError> {
+        let message = &record.message;
+        let content = if self.names_content() { None } else { Some(message.content.clone()) };
+        let to = self.to.names_nobody().then(|| failed_recipients(record));
+        let (priority, tags) = (self.priority.is_some(), self.tags.is_empty());
+        let (mention, metadata, routed) = (self.mention.is_some(), self.metadata.is_some(), self.route.is_some());
+        let body = Self {
+            text: if content.is_some() { RawValue::from_string("\"\"".to_owned()).ok() } else { self.text },
+            ..self
+        };
+        let mut submission = body.into_submission(None, || RequestHash::new([0; 32]), false)?;
+        submission.content = content.unwrap_or(submission.content);
+        submission.to = to.unwrap_or(submission.to);
+        if !priority {
+            submission.priority = message.priority;
+        }
+        if tags {
+            submission.tags.clone_from(&message.tags);
+        }
+        if !mention {
+            submission.options.mention.clone_from(&message.options.mention);
+        }
+        if !metadata {
+            submission.metadata.clone_from(&message.metadata);
+        }
+        if !routed {
+            submission.route = message.route.as_deref().map(|route| match &route.name {
+                Some(name) => RouteChoice::Named(name.clone()),
+                None => RouteChoice::Own(route.clone()),
+            });
+        }
+        submission.overflow = submission.overflow.or(Some(message.options.overflow));
+        submission.replay_of = Some(message.id);
+        Ok(submission)
+    }
+
+    fn names_content(&self) -> bool {
+        let plain = [&self.text, &self.markdown, &self.markdown_v2, &self.image, &self.voice, &self.video];
+        let others =
+            [&self.file, &self.textcard, &self.news, &self.mpnews, &self.miniprogram_notice, &self.template_card];
+        plain.into_iter().chain(others).any(Option::is_some)
     }
 
     fn content(&self) -> Result<Content, ApiError> {
@@ -248,7 +322,24 @@ fn one_content(kind: ContentKind, raw: &RawValue) -> Result<Content, ApiError> {
     Err(Violation::new("invalid", kind.name(), format!("is not {wanted}")).into())
 }
 
+/// Whom a message has failed to reach.
+fn failed_recipients(record: &MessageRecord) -> RecipientSet {
+    let failed = record.deliveries.iter().flat_map(|delivery| {
+        delivery.delivery.recipients.iter().filter(move |recipient| {
+            let own = delivery.exceptions.iter().find(|(exception, ..)| exception == *recipient);
+            own.map_or(delivery.state, |(_, state, _)| *state) == RecipientState::Failed
+        })
+    });
+    failed.cloned().collect()
+}
+
 impl ToBody {
+    fn names_nobody(&self) -> bool {
+        let Self { users, parties, tags, all, robots, chats, emails } = self;
+        let lists = [users, robots, chats, emails];
+        !all && parties.is_empty() && tags.is_empty() && lists.into_iter().all(Vec::is_empty)
+    }
+
     fn recipients(self) -> Result<RecipientSet, ApiError> {
         let id = |id: IdBody| match id {
             IdBody::Number(number) => number.to_string(),
@@ -262,6 +353,8 @@ impl ToBody {
             .chain(self.tags.into_iter().map(|tag| Recipient::Tag(id(tag))))
             .chain(self.all.then_some(Recipient::All))
             .chain(self.robots.into_iter().map(Recipient::Robot))
+            .chain(self.chats.into_iter().map(Recipient::Chat))
+            .chain(self.emails.into_iter().map(|address| Recipient::Email(address.trim().to_owned())))
             .collect();
         if let Some(bad) = recipients.iter().find(|recipient| !is_plausible(recipient)) {
             let (field, value) = match bad {
@@ -269,11 +362,15 @@ impl ToBody {
                 Recipient::Party(value) => ("to.parties", value.as_str()),
                 Recipient::Tag(value) => ("to.tags", value.as_str()),
                 Recipient::Robot(value) => ("to.robots", value.as_str()),
+                Recipient::Chat(value) => ("to.chats", value.as_str()),
+                Recipient::Email(value) => ("to.emails", value.as_str()),
                 Recipient::All => ("to.all", ""),
             };
             let shown: String = value.chars().take(80).collect();
             return Err(Violation::new("invalid", field, format!("holds {shown:?}, which cannot be an id"))
-                .with_hint(if numeric(bad) {
+                .with_hint(if let Recipient::Email(_) = bad {
+                    "an address is one such as li@example.com; one list entry is one address"
+                } else if numeric(bad) {
                     "the ids of departments and tags are numbers"
                 } else {
                     "an id has 1 to 64 characters, and no `|`, blanks or line breaks; one list entry is one id"
@@ -288,12 +385,26 @@ impl ToBody {
 fn is_plausible(recipient: &Recipient) -> bool {
     let id = match recipient {
         Recipient::All => return true,
-        Recipient::User(id) | Recipient::Party(id) | Recipient::Tag(id) | Recipient::Robot(id) => id,
+        Recipient::Email(address) => return is_address(address),
+        Recipient::User(id)
+        | Recipient::Party(id)
+        | Recipient::Tag(id)
+        | Recipient::Robot(id)
+        | Recipient::Chat(id) => id,
     };
     (1..=64).contains(&id.chars().count())
         && !id.chars().any(|c| c == '|' || c.is_whitespace() || c.is_control())
         && !id.starts_with('@')
         && (!numeric(recipient) || id.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What a mail server would look at; whether somebody is there only it knows.
+pub(super) fn is_address(address: &str) -> bool {
+    let plain = |text: &str| {
+        !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || ",;<>()\"\\:@|".contains(c))
+    };
+    let parts = address.rsplit_once('@');
+    address.len() <= 254 && parts.is_some_and(|(local, domain)| plain(local) && plain(domain) && domain.contains('.'))
 }
 
 fn numeric(recipient: &Recipient) -> bool {
@@ -318,6 +429,33 @@ impl DedupeBody {
                 .into()),
         }
     }
+}
+
+/// A name, a list of steps, or a whole route.
+fn route(raw: &RawValue) -> Result<RouteChoice, ApiError> {
+    let json = raw.get().trim();
+    if json.starts_with('"') {
+        return serde_json::from_str(json).map(RouteChoice::Named).map_err(|error| refusal("route", &error));
+    }
+    let whole = if json.starts_with('[') { format!(r#"{{"steps":{json}}}"#) } else { json.to_owned() };
+    let mut reader = serde_json::Deserializer::from_str(&whole);
+    let route: Route = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let field = match path.strip_prefix("steps") {
+            Some(rest) if json.starts_with('[') => format!("route{rest}"),
+            _ if path == "." => "route".to_owned(),
+            _ => format!("route.{path}"),
+        };
+        refusal(&field, &error.into_inner())
+    })?;
+    Ok(RouteChoice::Own(Route { name: None, ..route }))
+}
+
+fn overflow(text: &str) -> Result<Overflow, ApiError> {
+    Overflow::ALL.into_iter().find(|way| way.name() == text).ok_or_else(|| {
+        let violation = Violation::new("invalid", "overflow", format!("`{text}` is no way to treat what is too long"));
+        violation.with_hint("there are reject, split, truncate and file").into()
+    })
 }
 
 fn priority(text: Option<&str>) -> Result<Priority, ApiError> {

@@ -49,8 +49,10 @@ pub(super) async fn submit(
         SubmissionBody::parse(&bytes)?.into_submission(idempotency_key(&headers)?, hash, false)
     };
     let submission = read().inspect_err(ApiError::count)?;
+    let warnings = submission.content.warnings();
     let receipt = state.intake.accept(&caller, submission).await?;
-    let mut response = (StatusCode::ACCEPTED, Json(ReceiptView::from(&receipt))).into_response();
+    let view = ReceiptView::from(&receipt).with_warnings(warnings);
+    let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
     if receipt.replayed {
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     }

@@ -20,6 +20,15 @@ pub(super) struct ReceiptView {
     /// The message it repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_of: Option<String>,
+    /// What was taken and will perhaps not look as it was meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
+}
+
+impl ReceiptView {
+    pub(super) fn with_warnings(self, warnings: Vec<&'static str>) -> Self {
+        Self { warnings, ..self }
+    }
 }
 
 impl From<&Receipt> for ReceiptView {
@@ -29,6 +38,7 @@ impl From<&Receipt> for ReceiptView {
             state: receipt.state.name(),
             accepted_at: receipt.accepted_at.to_string(),
             duplicate_of: receipt.duplicate_of.map(|id| id.to_string()),
+            warnings: Vec::new(),
         }
     }
 }
@@ -74,6 +84,15 @@ pub(super) struct SummaryView {
     /// The message it repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_of: Option<String>,
+    /// The failed message that it was sent in place of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay_of: Option<String>,
+    /// The configured name of its route; `own` for one that came with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
+    /// When somebody acknowledged it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_at: Option<String>,
     /// The kind of content, such as `text`.
     content_type: &'static str,
     /// The content, as WeCom spells it.
@@ -112,7 +131,7 @@ pub(super) struct ReasonView {
 pub(super) struct DeliveryView {
     /// Its id.
     id: String,
-    /// `waiting`, `leased`, `done` or `dead`.
+    /// `waiting`, `leased`, `done`, `moved_on` or `dead`.
     state: &'static str,
     /// Such as `wecom_app`.
     channel: String,
@@ -120,6 +139,15 @@ pub(super) struct DeliveryView {
     account: String,
     /// For how many recipients.
     recipients: usize,
+    /// Which step of its message's route it is, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<u8>,
+    /// The delivery it was merged into as a digest; its own id, if it is the one that carries the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// How many of its parts were sent, if it is divided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts_sent: Option<u16>,
     /// When it is tried next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_at: Option<String>,
@@ -152,6 +180,15 @@ pub(super) struct AttemptView {
     /// Whether an earlier attempt may already have been taken.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     redelivered: bool,
+    /// Whether the answer came after the delivery had moved on to a later step.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
+    /// How many bytes were written, where that is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u32>,
+    /// What was written, without secrets, if it was not taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
     /// Whether it asked whether a closed lane may open.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     probe: bool,
@@ -189,6 +226,9 @@ impl SummaryView {
             tags: message.tags,
             metadata: message.metadata.and_then(|json| RawValue::from_string(json.into()).ok()),
             duplicate_of: message.duplicate_of.map(|id| id.to_string()),
+            replay_of: message.replay_of.map(|id| id.to_string()),
+            route: message.route.map(|route| route.name.clone().unwrap_or_else(|| "own".to_owned())),
+            acknowledged_at: message.acknowledged_at.map(|time| time.to_string()),
             content_type: message.content.kind().name(),
             content: RawValue::from_string(message.content.object().to_owned()).ok(),
         }
@@ -206,8 +246,10 @@ impl From<MessageRecord> for MessageView {
     }
 }
 
+/// What became of a delivery's recipients. Who went on to a later step is shown there.
 fn recipients(record: &DeliveryRecord) -> impl Iterator<Item = RecipientView> + '_ {
-    record.delivery.recipients.iter().map(|recipient| recipient_view(record, recipient))
+    let views = record.delivery.recipients.iter().map(|recipient| recipient_view(record, recipient));
+    views.filter(|view| view.state != RecipientState::MovedOn.name())
 }
 
 fn recipient_view(record: &DeliveryRecord, recipient: &Recipient) -> RecipientView {
@@ -241,6 +283,9 @@ impl From<DeliveryRecord> for DeliveryView {
             started_at: attempt.started_at.to_string(),
             latency_ms: attempt.ended_at.as_millis() - attempt.started_at.as_millis(),
             redelivered: attempt.redelivery,
+            late: attempt.late,
+            bytes: Some(attempt.bytes).filter(|bytes| *bytes > 0),
+            request: attempt.request,
             probe: attempt.probe,
             reason: attempt.reason.as_ref().map(ReasonView::from),
         };
@@ -250,6 +295,9 @@ impl From<DeliveryRecord> for DeliveryView {
             channel: delivery.lane.channel().to_owned(),
             account: delivery.lane.account().to_owned(),
             recipients: delivery.recipients.len(),
+            step: delivery.step.map(|placed| placed.index + 1),
+            digest: record.digest_of.map(|id| id.to_string()),
+            parts_sent: Some(delivery.part).filter(|part| *part > 0),
             next_attempt_at: waiting.then(|| delivery.due_at.to_string()),
             msgid: record.handle,
             unconfirmed: record.unconfirmed,

@@ -2,7 +2,7 @@
 //! <https://developer.work.weixin.qq.com/document/path/90248>
 
 use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::api::Done;
 use crate::api::message::{File, Image, Markdown, MpNews, News, TextCard, Video, Voice};
@@ -12,7 +12,8 @@ use crate::limits::{Checker, DESCRIPTION_BYTES, LimitViolation, TEXT_BYTES, TITL
 const DOC: &str = "https://developer.work.weixin.qq.com/document/path/90248";
 
 /// A text, with whom it mentions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct ChatText {
     /// At most 2048 bytes; `<@userid>` mentions inside it.
     pub content: String,

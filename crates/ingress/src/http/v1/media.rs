@@ -1,0 +1,93 @@
+//! `POST /v1/media`: a file in, an id out that messages name.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use domain::{Scope, Violation};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::read_body;
+use crate::http::auth::need;
+use crate::http::error::ErrorEnvelope;
+use crate::http::{Api, ApiError, Caller};
+
+/// The largest file that WeCom takes (path/90253), and room for the form around it.
+const LARGEST: usize = 20 * 1024 * 1024 + 64 * 1024;
+
+/// A file that was kept.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MediaView {
+    /// What messages call it, in place of WeCom's `media_id`.
+    #[schema(example = "med_01K2ZK8Q0ZJ4M8W3T0000000000")]
+    id: String,
+    /// What recipients see as its name.
+    file_name: String,
+    /// How many bytes it has.
+    size: usize,
+}
+
+/// Keeps a file, to be named in messages as `{"media_id": "med_…"}`.
+///
+/// It is uploaded to WeCom when a message with it is sent, once for a company or a robot, and again when WeCom has
+/// forgotten it. It is kept as long as messages are.
+#[utoipa::path(
+    post,
+    path = "/v1/media",
+    tag = "media",
+    request_body(content = String, content_type = "multipart/form-data", description = "One part with a file name, at most 20 MiB"),
+    responses(
+        (status = 201, description = "It is on disk", body = MediaView),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 413, description = "Over 20 MiB", body = ErrorEnvelope),
+        (status = 422, description = "No file in it", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn put(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<MediaView>), ApiError> {
+    need(&caller, Scope::Send)?;
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let boundary = multer::parse_boundary(kind).map_err(|_| {
+        ApiError::from(
+            Violation::new("invalid", "Content-Type", "is not multipart/form-data")
+                .with_hint("curl sends it so with -F media=@plan.pdf"),
+        )
+    })?;
+    let bytes = read_body(&state, body, LARGEST).await.map_err(|error| {
+        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let message = "the file is larger than the 20 MiB that WeCom takes";
+            return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+                .with_hint("put it where its readers can reach it, and send a link");
+        }
+        error
+    })?;
+    let broken = |error: multer::Error| {
+        ApiError::from(Violation::new("invalid", "(body)", format!("is not the form that its type says: {error}")))
+    };
+    let mut form = multer::Multipart::new(futures::stream::iter([Ok::<_, std::io::Error>(bytes)]), boundary);
+    while let Some(part) = form.next_field().await.map_err(broken)? {
+        let Some(file_name) = part.file_name().map(plain_name).filter(|name| !name.is_empty()) else { continue };
+        let content = part.bytes().await.map_err(broken)?;
+        if content.len() <= 5 {
+            let message = format!("has {} bytes; WeCom takes files of more than 5", content.len());
+            return Err(Violation::new("too_few", "media", message).into());
+        }
+        let size = content.len();
+        let id = state.intake.keep(&caller, file_name.clone(), content, state.clock.now()).await?;
+        return Ok((StatusCode::CREATED, Json(MediaView { id: id.to_string(), file_name, size })));
+    }
+    Err(Violation::new("missing", "media", "is missing: no part of the form has a file name").into())
+}
+
+/// The last part of a path, without what no file is called.
+fn plain_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    last.chars().filter(|c| !c.is_control() && *c != '"').take(128).collect()
+}

@@ -1,0 +1,181 @@
+//! `GET /v1/quotas`: what of each quota is used, what is left, when there is room again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use domain::{LaneState, MemberUse, Quota, Scope, Slot};
+use pipeline::{LaneQuotas, QuotaUse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::auth::need;
+use crate::http::error::ErrorEnvelope;
+use crate::http::{Api, ApiError, Caller};
+
+/// The quotas of one application, robot, group chat or mail server.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LaneView {
+    /// Such as `wecom_robot`.
+    channel: String,
+    /// Its configured name.
+    account: String,
+    /// `open`, `closed` or `probing`, as the circuit breaker has it.
+    state: &'static str,
+    /// When a closed one is asked next whether it may open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_until: Option<String>,
+    /// How many deliveries wait, those that are held for members included.
+    waiting: u64,
+    /// Of calls and of person-times.
+    quotas: Vec<QuotaView>,
+    /// What each member may be sent, and who has used most of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<MembersView>,
+}
+
+/// One quota.
+#[derive(Serialize, ToSchema)]
+pub(super) struct QuotaView {
+    /// `calls` or `person_times`.
+    counts: &'static str,
+    /// The most in a window.
+    limit: u32,
+    /// How long a window is, such as `60s`; `day` for a calendar day in Asia/Shanghai.
+    window: String,
+    /// How much is used.
+    used: u32,
+    /// How much is left.
+    left: u32,
+    /// Whether departments, tags and everybody are counted by estimates.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    estimated: bool,
+    /// When there is room again, if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_at: Option<String>,
+    /// When the last of what waits now will have gone, at the pace of this quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forecast: Option<String>,
+}
+
+/// What each member may be sent.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MembersView {
+    /// The limits: messages in a window.
+    limits: Vec<LimitView>,
+    /// The members who have used at least half of a window, the fullest first.
+    fullest: Vec<MemberView>,
+}
+
+/// So many in a window.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LimitView {
+    /// The most in a window.
+    limit: u32,
+    /// How long a window is.
+    window: String,
+}
+
+/// What a member has been sent.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MemberView {
+    /// The userid.
+    user: String,
+    /// For each limit, in their order, how much is used.
+    used: Vec<u32>,
+    /// When the next message may go, if not now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_at: Option<String>,
+    /// How many deliveries wait for this member alone.
+    waiting: u64,
+}
+
+/// Shows every quota.
+#[utoipa::path(
+    get,
+    path = "/v1/quotas",
+    tag = "quotas",
+    responses(
+        (status = 200, description = "The quotas", body = Vec<LaneView>),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn quotas(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Vec<LaneView>>, ApiError> {
+    need(&caller, Scope::Read)?;
+    let waiting: BTreeMap<String, u64> =
+        api.ledger.backlog().await?.into_iter().map(|(lane, count)| (lane.to_string(), count)).collect();
+    let now = api.clock.now();
+    let lanes = api.dispatcher.quotas().into_iter().map(|lane| view(lane, &waiting, now));
+    Ok(Json(lanes.collect()))
+}
+
+fn view(lane: LaneQuotas, waiting: &BTreeMap<String, u64>, now: domain::Timestamp) -> LaneView {
+    let side = format!("{}#", lane.lane);
+    let all: u64 = waiting
+        .iter()
+        .filter(|(name, _)| **name == *lane.lane.as_str() || name.starts_with(&side))
+        .map(|(_, n)| n)
+        .sum();
+    let (state, closed_until) = match lane.state {
+        LaneState::Open => ("open", None),
+        LaneState::Closed { until, .. } => ("closed", Some(until.to_string())),
+        LaneState::Probing { .. } => ("probing", None),
+    };
+    let estimated = lane.estimated;
+    let quotas = lane.quotas.into_iter().map(|quota| quota_view(&quota, estimated, all, now)).collect();
+    let members = (!lane.member_quotas.is_empty()).then(|| MembersView {
+        limits: lane
+            .member_quotas
+            .iter()
+            .map(|Quota { limit, window }| LimitView { limit: *limit, window: shown(*window) })
+            .collect(),
+        fullest: lane.members.into_iter().map(|member| member_view(member, &side, waiting)).collect(),
+    });
+    LaneView {
+        channel: lane.lane.channel().to_owned(),
+        account: lane.lane.account().to_owned(),
+        state,
+        closed_until,
+        waiting: all,
+        quotas,
+        members,
+    }
+}
+
+fn quota_view(quota: &QuotaUse, estimated: bool, waiting: u64, now: domain::Timestamp) -> QuotaView {
+    let QuotaUse { counts, limit, window, used, free_at } = *quota;
+    let left = limit.saturating_sub(used);
+    let over = waiting.saturating_sub(u64::from(left));
+    let forecast = window.filter(|_| counts == "calls" && over > 0).map(|window| {
+        // As many windows as it takes, at an even pace.
+        (now + window.mul_f64(over as f64 / f64::from(limit))).to_string()
+    });
+    QuotaView {
+        counts,
+        limit,
+        window: window.map_or_else(|| "day".to_owned(), shown),
+        used,
+        left,
+        estimated: estimated && window.is_none(),
+        free_at: free_at.filter(|free| *free > now && left == 0).map(|free| free.to_string()),
+        forecast,
+    }
+}
+
+fn member_view(member: MemberUse, side: &str, waiting: &BTreeMap<String, u64>) -> MemberView {
+    let free_at = if let Slot::At(time) = member.next { Some(time.to_string()) } else { None };
+    MemberView {
+        waiting: waiting.get(&format!("{side}{}", member.member)).copied().unwrap_or(0),
+        user: member.member,
+        used: member.used.into_iter().map(|(_, used)| used).collect(),
+        free_at,
+    }
+}
+
+fn shown(window: std::time::Duration) -> String {
+    match window.as_secs() {
+        seconds if seconds >= 3600 && seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        seconds => format!("{seconds}s"),
+    }
+}
