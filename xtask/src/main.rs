@@ -6,6 +6,7 @@ mod generate;
 mod layers;
 mod licences;
 mod run;
+mod servers;
 mod trials;
 
 use std::process::ExitCode;
@@ -71,7 +72,8 @@ fn docs() -> anyhow::Result<()> {
     cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"], &flags)
 }
 
-/// The README's test command. Nothing but Rust and a C compiler is needed: what the tests talk to is built with them.
+/// The README's test command. Nothing but Rust and a C compiler is needed: what the tests talk to is built with them, or
+/// installed from Debian's packages.
 fn test() -> anyhow::Result<()> {
     fmt()?;
     layers::check()?;
@@ -86,6 +88,7 @@ fn test() -> anyhow::Result<()> {
 }
 
 fn tests() -> anyhow::Result<()> {
+    servers::install()?;
     cargo(&["test", "--workspace", "--locked"], &[])
 }
 

@@ -153,6 +153,7 @@ impl File {
         // A statement's plan never depends on what is bound to it: it is prepared once.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "cache_size", -cache_kib)?;
+        rows::register_message_of(&connection)?;
         Ok(connection)
     }
 

@@ -17,6 +17,7 @@ use domain::{
 };
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use parking_lot::Mutex;
 use pipeline::ports::{Channel, MediaKind, RecallAnswer, UploadAnswer};
 
 pub use self::server::{MailServer, MailServerError};
@@ -28,7 +29,8 @@ const ACCOUNT_CODES: &[&str] = &["530", "534", "535", "538"];
 #[derive(Debug)]
 pub struct Email {
     lane: Lane,
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: MailServer,
+    transport: Mutex<AsyncSmtpTransport<Tokio1Executor>>,
     from: lettre::message::Mailbox,
     concurrency: usize,
     quota: Quota,
@@ -45,8 +47,9 @@ impl Email {
         server: &MailServer,
         (concurrency, quota, patience): (usize, Quota, Duration),
     ) -> Result<Self, MailServerError> {
-        let transport = server.connect(concurrency, patience)?;
-        Ok(Self { lane: Lane::new("email", name), transport, from: server.from()?, concurrency, quota, patience })
+        let transport = Mutex::new(server.connect(concurrency, patience)?);
+        let (lane, from, server) = (Lane::new("email", name), server.from()?, server.clone());
+        Ok(Self { lane, server, transport, from, concurrency, quota, patience })
     }
 
     /// Tries whether the server can be reached and lets us in.
@@ -54,7 +57,8 @@ impl Email {
     /// # Errors
     /// The reason, and what to do.
     pub async fn probe(&self) -> Result<(), Reason> {
-        match tokio::time::timeout(self.patience, self.transport.test_connection()).await {
+        let transport = self.transport.lock().clone();
+        match tokio::time::timeout(self.patience, transport.test_connection()).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(Reason::new("unreachable", "the mail server closed the connection")),
             Ok(Err(error)) => Err(match met(&error) {
@@ -68,19 +72,26 @@ impl Email {
     }
 
     async fn send(&self, message: Message) -> Attempt {
-        match tokio::time::timeout(self.patience, self.transport.send(message)).await {
+        let transport = self.transport.lock().clone();
+        match tokio::time::timeout(self.patience, transport.send(message)).await {
             Ok(Ok(answer)) => {
                 let said = answer.message().collect::<Vec<_>>().join(" ");
                 Attempt::Sent { refused: Vec::new(), handle: None, note: Some(said).filter(|said| !said.is_empty()) }
             }
             Ok(Err(error)) => met(&error),
-            Err(_) => Attempt::Uncertain { reason: no_answer(self.patience) },
+            Err(_) => {
+                // The connection stands in the middle of a mail: none of its pool is used again.
+                if let Ok(fresh) = self.server.connect(self.concurrency, self.patience) {
+                    *self.transport.lock() = fresh;
+                }
+                Attempt::Uncertain { reason: no_answer(self.patience) }
+            }
         }
     }
 }
 
 fn no_answer(patience: Duration) -> Reason {
-    Reason::new("no_answer", format!("the mail server did not answer within {} s", patience.as_secs()))
+    Reason::new("no_answer", format!("the mail server did not answer within {patience:?}"))
 }
 
 /// What an error of the dialogue means.

@@ -12,7 +12,8 @@ use domain::{BreakerPolicy, Calendar, Quota, RetryPolicy, Route};
 use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::{
-    AddressBook, DispatchConfig, Dispatcher, Intake, IntakeConfig, Recaller, Routing, SweepConfig, Sweeper,
+    AddressBook, DispatchConfig, Dispatcher, Heartbeats, Intake, IntakeConfig, Recaller, Routing, SweepConfig, Sweeper,
+    WatchConfig, Watcher,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -247,9 +248,13 @@ impl House {
         let fetch = Arc::new(channels::GuardedFetch { reach: config.fetch_reach });
         let intake =
             Arc::new(Intake::new(backends.ledger.clone(), handle.clone(), clock.clone(), fetch, intake_config));
+        let heartbeats = Heartbeats::expect(config.operator.heartbeats.keys(), clock.now());
+        let watching = (heartbeats.clone(), watch_config(config));
+        let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
         let api = Api {
             damage: damage.clone(),
             intake,
+            heartbeats,
             addresses,
             ledger: backends.ledger,
             recaller,
@@ -267,6 +272,8 @@ impl House {
             tokio::spawn(sweeper.run(stop_working.clone())),
             tokio::spawn(observe::upkeep(stop_working.clone())),
             tokio::spawn(look_for_damage(ledger, damage, stop_working.clone())),
+            tokio::spawn(watcher.run(stop_working.clone())),
+            tokio::spawn(beat(config.operator.heartbeat_url.clone(), config.operator.every.0, stop_working.clone())),
         ];
         let server = tokio::spawn(server::run(listener, ingress::http::router(api), limits, stop_serving.clone()));
         Ok(Self { address, first_key, stop_serving, stop_working, ledger: kept, server, workers })
@@ -355,6 +362,40 @@ fn dispatch_config(config: &Config) -> DispatchConfig {
         longest_call: config.wecom.timeout.0,
         uncertain: config.delivery.uncertain,
         ..DispatchConfig::default()
+    }
+}
+
+fn watch_config(config: &Config) -> WatchConfig {
+    let operator = &config.operator;
+    WatchConfig {
+        route: operator.route.clone(),
+        quota_percent: operator.quota_percent,
+        dead_letters: operator.dead_letters,
+        every: operator.every.0,
+        heartbeats: operator.heartbeats.iter().map(|(name, span)| (name.clone(), span.0)).collect(),
+    }
+}
+
+/// Says elsewhere that the gateway lives.
+async fn beat(url: Option<String>, every: Duration, shutdown: CancellationToken) {
+    let Some(url) = url else { return };
+    let http = match reqwest::Client::builder().timeout(Duration::from_secs(10)).build() {
+        Ok(http) => http,
+        Err(error) => {
+            tracing::error!(%error, "Heartbeats cannot be sent");
+            return;
+        }
+    };
+    loop {
+        let beaten = http.get(&url).send().await.and_then(reqwest::Response::error_for_status);
+        if let Err(error) = beaten {
+            // The URL may hold a key: it is not repeated.
+            tracing::warn!(error = %error.without_url(), "A heartbeat was not taken");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = shutdown.cancelled() => return,
+        }
     }
 }
 

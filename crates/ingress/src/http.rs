@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use futures::FutureExt as _;
 use pipeline::ports::{Clock, Ledger};
-use pipeline::{AddressBook, DispatcherHandle, Intake, Recaller};
+use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
@@ -41,6 +41,8 @@ pub struct Api {
     pub ledger: Arc<dyn Ledger>,
     /// For recalling.
     pub recaller: Recaller,
+    /// Heartbeats of others.
+    pub heartbeats: Heartbeats,
     /// Members' mailboxes, read anew when they change.
     pub addresses: AddressBook,
     /// For saying that something is due again.

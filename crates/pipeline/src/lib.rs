@@ -15,6 +15,7 @@ mod recall;
 mod redact;
 mod routing;
 mod sweep;
+mod watch;
 
 pub mod ports;
 pub mod telemetry;
@@ -26,3 +27,4 @@ pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};
 pub use routing::{AddressBook, Routing};
 pub use sweep::{SweepConfig, Sweeper};
+pub use watch::{Heartbeats, WatchConfig, Watcher};

@@ -70,16 +70,18 @@ impl Recaller {
         if !self.ledger.want_recall(id, caller, self.clock.now()).await? {
             return Err(RecallError::Unknown);
         }
-        let mut refusal = None;
+        let (mut refusal, mut withdrawn) = (None, false);
         for pending in self.ledger.pending_recalls(Some(id), AT_ONCE).await? {
-            if let RecallAnswer::Refused(reason) = self.carry_out(&pending).await? {
-                refusal = Some(reason);
+            match self.carry_out(&pending).await? {
+                RecallAnswer::Refused(reason) => refusal = Some(reason),
+                RecallAnswer::Recalled => withdrawn = true,
+                RecallAnswer::Unanswered(_) => {}
             }
         }
         let record = self.ledger.message(id, caller).await?.ok_or(RecallError::Unknown)?;
         let still_pending = !self.ledger.pending_recalls(Some(id), 1).await?.is_empty();
         let in_flight = record.deliveries.iter().any(|d| DeliveryState::from(d.state) == DeliveryState::Leased);
-        let withdrawn = record.deliveries.iter().any(|d| d.state == RecipientState::Recalled);
+        withdrawn |= record.deliveries.iter().any(|d| d.state == RecipientState::Recalled);
         match refusal {
             Some(reason) if !withdrawn && !still_pending && !in_flight => Err(RecallError::NotRecallable(reason)),
             _ => Ok(Recalled { record, pending: still_pending || in_flight }),

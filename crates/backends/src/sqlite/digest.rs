@@ -19,7 +19,7 @@ pub(super) fn companions(
 ) -> rusqlite::Result<Vec<Companion>> {
     let mut find = connection.prepare_cached(
         "SELECT d.id, COALESCE(m.content, (SELECT content FROM long_content WHERE message_id = m.id)), m.options
-         FROM delivery AS d JOIN message AS m ON m.id = substr(d.id, 1, 12) || x'00000000'
+         FROM delivery AS d JOIN message AS m ON m.id = message_of(d.id)
          WHERE d.state = 0 AND d.recall = 0 AND d.lane = ?1 AND d.digest = ?2 AND d.recipients = ?3 AND d.digest_of IS NULL
              AND d.attempts = 0 AND d.priority = ?4 AND (d.expires_at IS NULL OR d.expires_at > ?5)
              AND (m.send_at IS NULL OR m.send_at <= ?5)

@@ -162,8 +162,8 @@ fn page(
     if filter.dead {
         // The index of troubled messages is used only where its condition is seen.
         let dead = "m.state > 2 AND NOT EXISTS (SELECT 1 FROM message AS r WHERE r.replay_of = m.id)
-            AND EXISTS (SELECT 1 FROM delivery WHERE delivery.id > m.id AND delivery.id <= substr(m.id, 1, 12) || x'ffffffff'
-                AND delivery.state = ?)";
+            AND EXISTS (SELECT 1 FROM delivery WHERE delivery.id > m.id AND delivery.state = ?
+                AND delivery.id < COALESCE((SELECT MIN(id) FROM message WHERE id > m.id), x'ffffffffffffffffffffffffffffffff'))";
         and(dead, (RecipientState::Failed as i64).into());
     }
     if let Some(since) = filter.since {

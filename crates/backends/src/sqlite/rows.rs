@@ -7,8 +7,9 @@ use domain::{
     MessageState, Options, Overflow, Placed, Priority, Reason, RecipientSet, RecipientState, RequestHash, Route,
     Timestamp,
 };
+use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Type;
-use rusqlite::{Row, RowIndex};
+use rusqlite::{Connection, Row, RowIndex};
 use serde::{Deserialize, Serialize};
 
 /// The result of an attempt that was taken.
@@ -29,6 +30,14 @@ pub(super) fn message_id(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Resu
 
 pub(super) fn delivery_id(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<DeliveryId> {
     Ok(DeliveryId::from_bytes(row.get(column)?))
+}
+
+/// `message_of(delivery)`: the message that a delivery's id says it belongs to.
+pub(super) fn register_message_of(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("message_of", 1, flags, |context| {
+        Ok(DeliveryId::from_bytes(context.get(0)?).message().to_bytes())
+    })
 }
 
 pub(super) fn time(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Timestamp> {

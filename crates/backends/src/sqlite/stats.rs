@@ -24,7 +24,7 @@ pub(super) fn stats(
         "SELECT d.settled_at / ?1, d.lane, json_extract(m.route, '$.name'), d.state, json_extract(d.reason, '$.code'), COUNT(*),
              SUM(1 + length(d.recipients) - length(replace(d.recipients, char(10), ''))),
              AVG(d.settled_at - m.accepted_at), MAX(d.settled_at - m.accepted_at)
-         FROM delivery AS d JOIN message AS m ON m.id = substr(d.id, 1, 12) || x'00000000'
+         FROM delivery AS d JOIN message AS m ON m.id = message_of(d.id)
          WHERE d.id >= ?2 AND d.settled_at >= ?3 AND d.settled_at < ?4 AND d.state >= 2 AND (?5 IS NULL OR d.caller = ?5)
          GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
     )?;

@@ -1,5 +1,6 @@
 //! A house for tests: a gateway and a simulator in this process, and a client that speaks HTTP to it.
 
+pub(crate) mod mail;
 pub(crate) mod process;
 
 use std::sync::Arc;
@@ -110,6 +111,16 @@ impl TestHouse {
         Self { house, simulator, caller, config, _folder: folder }
     }
 
+    /// Stops the gateway and starts another over the same data, beside the same simulator.
+    pub(crate) async fn restart(self, clock: Arc<dyn Clock>) -> Self {
+        let Self { house, simulator, mut caller, config, _folder } = self;
+        house.stop().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let house = House::start(&config, Some(KEY), listener, clock).await.unwrap();
+        caller.origin = house.origin();
+        Self { house, simulator, caller, config, _folder }
+    }
+
     pub(crate) async fn in_memory() -> Self {
         Self::start_with(|config| config.ledger.engine = LedgerEngine::Memory).await
     }
@@ -121,6 +132,21 @@ impl TestHouse {
         let answer = self.caller.post("/v1/keys", body.to_string()).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
         Caller { key: answer.json()["key"].as_str().unwrap().to_owned(), ..self.caller.clone() }
+    }
+
+    /// Waits until a lane's quotas look as wanted; the first lane of a channel is meant.
+    pub(crate) async fn quota_of(&self, channel: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let lanes = self.caller.get("/v1/quotas").await.json();
+            let lane = lanes.as_array().unwrap().iter().find(|lane| lane["channel"] == channel).cloned();
+            let lane = lane.unwrap_or_default();
+            if wanted(&lane) {
+                return lane;
+            }
+            assert!(Instant::now() < deadline, "{lane:#}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn stop(self) {
@@ -162,6 +188,17 @@ impl Caller {
 
     pub(crate) async fn submit(&self, body: Value) -> Answer {
         self.post("/v1/messages", body.to_string()).await
+    }
+
+    /// Hands a file in and returns its id.
+    pub(crate) async fn upload(&self, name: &str, content: &[u8]) -> String {
+        let part = reqwest::multipart::Part::bytes(content.to_vec()).file_name(name.to_owned());
+        let form = reqwest::multipart::Form::new().part("media", part);
+        let request = self.http.post(format!("{}/v1/media", self.origin)).bearer_auth(&self.key).multipart(form);
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!(status, 201, "{text}");
+        serde_json::from_str::<Value>(&text).unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     /// Hands a message in and returns its id.

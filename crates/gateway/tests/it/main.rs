@@ -3,13 +3,23 @@
 
 mod command_line;
 mod conservation;
+mod content;
 mod crash;
+mod dead_letters;
+mod digest;
+mod escalation;
 mod flow;
+mod group_chats;
 mod idempotency;
 mod input;
 mod kit;
+mod mail;
 mod messages;
+mod operator;
+mod quiet_hours;
 mod quota;
+mod recall;
+mod routes;
 mod security;
 mod starting;
 mod trouble;

@@ -3,6 +3,7 @@
 mod act;
 mod batch;
 mod directory;
+mod heartbeats;
 mod keys;
 mod many;
 mod media;
@@ -42,6 +43,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(quotas::quotas))
         .routes(routes!(routes::test))
         .routes(routes!(stats::stats))
+        .routes(routes!(heartbeats::note))
         .routes(routes!(directory::list, directory::put))
         .routes(routes!(directory::forget))
         .routes(routes!(directory::erase))

@@ -8,6 +8,7 @@ use domain::{
     Attempt, AttemptRecord, FailureClass, Outcome, Reason, RoutedLeg, Situation, Timestamp, Uncertain, judge,
 };
 use futures::FutureExt as _;
+use tokio::sync::oneshot;
 
 use super::desk::Slot;
 use super::letter::{Letter, Written};
@@ -21,7 +22,8 @@ const INTERVAL_MARGIN: std::time::Duration = std::time::Duration::from_secs(15);
 /// The most of a request that is kept of an attempt that did not succeed, in bytes.
 const KEPT_REQUEST: usize = 4096;
 
-pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) {
+/// Works on one delivery; `written` is dropped as soon as it is known what is sent.
+pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot, written: Option<oneshot::Sender<()>>) {
     let desk = slot.desk().clone();
     let now = shared.clock.now();
     let looked = look(&shared, &desk, &claimed, now);
@@ -35,6 +37,7 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot) 
             }
         }
     };
+    drop(written);
     let again = send(&shared, &desk, letter, &mut slot).await;
     if again {
         desk.draw_attention();
@@ -71,7 +74,8 @@ fn look(shared: &Shared, desk: &Desk, claimed: &Claimed, now: Timestamp) -> Resu
         return Err(Outcome::Held { at: free_at, lane: None, stays: false, reason });
     }
     if let Some(budget) = delivery.step.and_then(|step| step.budget)
-        && desk.used_percent(now) >= budget
+        // Its own slot is counted already.
+        && desk.used_percent(now) > budget
     {
         let text = format!("{budget} percent of the quota of `{}` are used", delivery.lane.main());
         return Err(Outcome::dead(Reason::new("budget_used", text)));
@@ -302,7 +306,9 @@ pub(super) fn settlement(
     let Claimed { delivery, lease, sole, .. } = claimed;
     let (outcome, next) = onward::planned(shared, claimed, outcome, legs, now);
     let delivered = matches!(outcome, Outcome::Final { state: domain::RecipientState::Delivered, .. });
-    let escalate_at = claimed.route.as_ref().filter(|_| delivered).and_then(|route| route.escalate.first());
+    // An escalation is no step, and begins no other.
+    let begins = delivered && delivery.step.is_some();
+    let escalate_at = claimed.route.as_ref().filter(|_| begins).and_then(|route| route.escalate.first());
     Settlement {
         lease: *lease,
         lane: delivery.lane.main(),

@@ -76,7 +76,7 @@ impl Reservation {
     pub(crate) fn start(self, claimed: Claimed) {
         let Self { shared, slot } = self;
         let tasks = shared.tasks.clone();
-        tasks.spawn(attempt::work(shared, claimed, slot));
+        tasks.spawn(attempt::work(shared, claimed, slot, None));
     }
 }
 

@@ -52,6 +52,14 @@ pub(super) async fn admit(
     None
 }
 
+/// Puts a delivery back as it was.
+pub(super) async fn put_back(shared: &Arc<Shared>, desk: &Arc<Desk>, claimed: &Claimed) {
+    let reason = Reason::new("digest", "it waits to be merged with others");
+    let held = Outcome::Held { at: claimed.delivery.due_at, lane: None, stays: false, reason };
+    let held = settlement(shared, claimed, held, Vec::new(), shared.clock.now());
+    outcome::settle(shared, &desk.meters, held).await;
+}
+
 /// Divides a delivery: the rest waits where it was, each blocked member on a side lane.
 async fn divide(shared: &Arc<Shared>, desk: &Arc<Desk>, claimed: &Claimed, blocked: &[String]) {
     let delivery = &claimed.delivery;

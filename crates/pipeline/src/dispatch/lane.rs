@@ -1,19 +1,20 @@
 //! The task of a lane: waits for room and for what is due, claims it, starts it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::{CallerId, Lane, Priority, Timestamp};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::desk::{Desk, Slot};
 use super::gate::{Gate, Room};
 use super::people::{self, People};
-use super::{LEDGER_PAUSE, Shared, attempt, onward};
+use super::{LEDGER_PAUSE, Shared, attempt, hold, onward};
 use crate::crash_point;
-use crate::ports::{Channel, Claim, Moving};
+use crate::ports::{Channel, Claim, Claimed, Moving};
 use crate::telemetry::{Happening as _, LaneMeters, LedgerFailed};
 
 /// One claim in so many takes bulk first, so that bulk is never starved.
@@ -193,17 +194,42 @@ impl Shared {
                 gate.take(now, room.probe);
             }
         }
-        for claimed in claimed {
-            let slot = Slot::new(desk.clone(), room.probe);
-            let working = attempt::work(self.clone(), claimed, slot);
+        for (claimed, slot) in self.lay_together(desk, claimed, room.probe).await {
+            let gathers = claimed.delivery.digest.is_some() && claimed.frozen.is_none();
+            let (written, writing) = oneshot::channel();
+            let working = self.tasks.spawn(attempt::work(self.clone(), claimed, slot, Some(written)));
             if desk.lane.member().is_some() {
                 // In order, and none before the last has taken its slot.
-                let _panicked = self.tasks.spawn(working).await;
-            } else {
-                self.tasks.spawn(working);
+                let _panicked = working.await;
+            } else if gathers {
+                // What it can be merged with must still be waiting when it looks.
+                let _written = writing.await;
             }
         }
         if more { Claimable::More } else { Claimable::From(claims.next_due) }
+    }
+
+    /// Puts back what was claimed beside the first of its digest group: it is to be merged with that.
+    async fn lay_together(
+        self: &Arc<Self>,
+        desk: &Arc<Desk>,
+        claimed: Vec<Claimed>,
+        probe: bool,
+    ) -> Vec<(Claimed, Slot)> {
+        let mut groups: HashSet<(Box<str>, String)> = HashSet::new();
+        let mut kept = Vec::with_capacity(claimed.len());
+        for claimed in claimed {
+            let slot = Slot::new(desk.clone(), probe);
+            let gathers = claimed.frozen.is_none() && claimed.standing.attempts == 0;
+            if let (Some(group), true) = (&claimed.delivery.digest, gathers)
+                && !groups.insert((group.clone(), claimed.delivery.recipients.to_stored()))
+            {
+                hold::put_back(self, desk, &claimed).await;
+                continue;
+            }
+            kept.push((claimed, slot));
+        }
+        kept
     }
 
     /// Moves on what waits on a lane that is closed or used up, or has waited long enough for this step.
