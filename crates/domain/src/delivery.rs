@@ -99,6 +99,9 @@ pub struct Delivery {
     pub part: u16,
 }
 
+/// The place of an escalation: after all steps, and none of them.
+pub const ESCALATION: u8 = u8::MAX;
+
 /// A delivery's place in its route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {

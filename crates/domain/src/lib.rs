@@ -25,7 +25,7 @@ pub use caller::{AllowList, ApiKeyRecord, CallerId, Grant, Scope, Scopes, Unknow
 pub use circuit_breaker::{Admission, BreakerPolicy, CircuitBreaker, LaneState};
 pub use content::{Content, ContentKind, Link, Outline, Paragraph, UnknownContentKind, fit};
 pub use dedupe::{DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, RequestHash};
-pub use delivery::{Delivery, DeliveryState, Lane, Placed, RecipientState, Standing};
+pub use delivery::{Delivery, DeliveryState, ESCALATION, Lane, Placed, RecipientState, Standing};
 pub use digest::{DigestPolicy, Merged, can_merge, merge, merge_mentions};
 pub use fairness::turns;
 pub use id::{AttemptId, DeliveryId, InvalidId, MediaId, MessageId};

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use domain::{Message, RecipientSet, RecipientState, Route, Timestamp};
+use domain::{ESCALATION, Message, Placed, RecipientSet, RecipientState, Route, Timestamp};
 
 use crate::crash_point;
 use crate::dispatch::DispatcherHandle;
@@ -52,11 +52,12 @@ impl Escalator {
         let Message { id, content, options, priority, expires_at, .. } = &record.message;
         let parcel =
             Parcel { id: *id, content, options, priority: *priority, expires_at: *expires_at, route: Some(&alone) };
+        let place = Placed { index: ESCALATION, moves_at: None, budget: None };
         let planner = self.dispatcher.planner();
         let legs = planner.journey(&alone, 0, &to).legs;
         match planner.later(parcel, legs, now) {
             Ok(deliveries) => {
-                deliveries.into_iter().map(|delivery| domain::Delivery { step: None, ..delivery }).collect()
+                deliveries.into_iter().map(|delivery| domain::Delivery { step: Some(place), ..delivery }).collect()
             }
             Err(error) => {
                 tracing::warn!(message = %id, %error, "An escalation cannot be sent");

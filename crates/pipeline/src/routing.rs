@@ -12,7 +12,7 @@ use bytes::Bytes;
 use domain::{
     Accounts, Calendar, Choice, Content, Delivery, Hours, InvalidSubmission, Journey, Lane, Leg, MessageId, Options,
     Overflow, Placed, Priority, Recipient, RecipientSet, RequestHash, Route, RoutedLeg, Rule, StepChannel, Timestamp,
-    Violation, can_merge, choose, divide, each_by_its_own_channel, first_outside,
+    Uncertain, Violation, can_merge, choose, divide, each_by_its_own_channel, first_outside,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -116,9 +116,11 @@ impl Planner {
         route: &Route,
         placed: Placed,
         recipients: &RecipientSet,
+        uncertain: Uncertain,
     ) -> (domain::Outcome, Vec<RoutedLeg>) {
+        let place = (route, placed, route.uncertain.unwrap_or(uncertain));
         self.addresses
-            .with(|book| domain::hand_over(outcome, route, placed, recipients, &self.accounts(), |user| book.get(user)))
+            .with(|book| domain::hand_over(outcome, place, recipients, &self.accounts(), |user| book.get(user)))
     }
 
     /// Plans the way of a message that is handed in: its route's first steps, and for everybody whom no step addresses
@@ -171,11 +173,23 @@ impl Planner {
 
     /// A message that its first step takes must not be refused by a later one when nobody listens any more.
     fn check_later_steps(&self, parcel: Parcel<'_>, route: &Route, to: &RecipientSet) -> Result<(), InvalidSubmission> {
-        let steps = route.steps.iter().chain(route.escalate.iter().map(|later| &later.step));
-        for step in steps {
+        let steps = route.steps.iter().map(|step| (step, to.clone()));
+        let later = route.escalate.iter().map(|later| {
+            let named: RecipientSet = later.to.iter().filter_map(|to| to.parse().ok()).collect();
+            (&later.step, if named.is_empty() { to.clone() } else { named })
+        });
+        for (step, to) in steps.chain(later) {
             let lane = step.lane(&self.accounts());
             let channel = self.channels.get(&lane).ok_or_else(|| self.unknown_account(&lane, true))?;
-            render(channel.as_ref(), parcel.content, parcel.options, to)?;
+            // Whom it would take, and of them as many as one call takes.
+            let taken: RecipientSet = to.iter().filter(|recipient| step.takes(recipient)).cloned().collect();
+            let first = match channel.call_limits() {
+                Some(limits) => divide(&taken, limits).into_iter().next().unwrap_or_default(),
+                None => taken,
+            };
+            if !first.is_empty() {
+                render(channel.as_ref(), parcel.content, parcel.options, &first)?;
+            }
         }
         Ok(())
     }

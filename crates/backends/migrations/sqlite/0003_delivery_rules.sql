@@ -13,6 +13,7 @@ ALTER TABLE delivery ADD COLUMN digest TEXT;            -- the group in which it
 ALTER TABLE delivery ADD COLUMN digest_of BLOB;         -- the delivery it was merged into; itself, if it is that one
 ALTER TABLE delivery ADD COLUMN part INTEGER;           -- parts sent so far
 CREATE INDEX delivery_moving ON delivery (lane, moves_at) WHERE state = 0 AND moves_at IS NOT NULL;
+CREATE INDEX delivery_budget ON delivery (lane, budget) WHERE state = 0 AND budget IS NOT NULL;
 CREATE INDEX delivery_digest ON delivery (lane, digest, recipients) WHERE state = 0 AND digest IS NOT NULL;
 CREATE INDEX delivery_joined ON delivery (digest_of) WHERE digest_of IS NOT NULL;
 

@@ -201,8 +201,9 @@ fn insert_row(
     let placed = delivery.step;
     let mut insert = connection.prepare_cached(
         "INSERT INTO delivery (id, lane, caller, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash,
-             duplicate_check, fence, last_attempt_at, attempts, tries, unconfirmed, recall, address, step, moves_at, budget, digest)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?, ?, ?)",
+             duplicate_check, fence, last_attempt_at, attempts, tries, unconfirmed, recall, address, step, moves_at, budget, digest,
+             part)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?)",
     )?;
     insert
         .execute(params![
@@ -225,6 +226,7 @@ fn insert_row(
             placed.and_then(|placed| placed.moves_at).map(Timestamp::as_millis),
             placed.and_then(|placed| placed.budget),
             delivery.digest.as_deref(),
+            Some(delivery.part).filter(|part| *part > 0),
         ])
         .map(drop)
 }

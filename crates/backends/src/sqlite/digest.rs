@@ -8,7 +8,7 @@ use pipeline::ports::{ClosedDigest, Companion, DigestClosing, Settlement};
 use rusqlite::{Connection, params};
 
 use super::rows;
-use super::settle::refresh_messages;
+use super::settle::{refresh_messages, remember_escalation};
 
 /// What waits for the same recipients in the same group, in the order of acceptance.
 pub(super) fn companions(
@@ -60,8 +60,8 @@ pub(super) fn close(connection: &Connection, closing: &DigestClosing) -> rusqlit
     // Once closed, the time of one of its messages is no longer the time of the whole.
     let closed = connection
         .prepare_cached(
-            "UPDATE delivery SET body = ?, digest_of = id, expires_at = NULL, moves_at = NULL
-             WHERE id = ? AND fence = ? AND state = 1",
+            "UPDATE delivery SET body = ?, digest_of = id, expires_at = NULL, duplicate_check = 0
+             WHERE id = ? AND fence = ? AND state = 1 AND recall = 0",
         )?
         .execute(params![body, leader, closing.lease.fence])?;
     if closed == 0 {
@@ -82,33 +82,44 @@ pub(super) fn end(
     state: RecipientState,
     settlement: &Settlement,
 ) -> rusqlite::Result<bool> {
-    let mut find = connection.prepare_cached("SELECT id FROM delivery WHERE digest_of = ?")?;
-    let tied = find.query_map([leader.to_bytes()], |row| rows::delivery_id(row, 0))?;
+    let mut find =
+        connection.prepare_cached("SELECT id FROM delivery WHERE digest_of = ?1 AND (id = ?1 OR state = ?2)")?;
+    let tied =
+        find.query_map(params![leader.to_bytes(), RecipientState::Joined as u8], |row| rows::delivery_id(row, 0))?;
     let tied = tied.collect::<rusqlite::Result<Vec<_>>>()?;
     if tied.is_empty() {
         return Ok(false);
     }
-    let failed = state == RecipientState::Failed;
+    let failed = matches!(state, RecipientState::Failed | RecipientState::Expired);
     if failed {
         connection
             .prepare_cached(
                 "UPDATE delivery SET state = 0, due_at = ?2, tries = 0, digest = NULL, digest_of = NULL, body = NULL, settled_at = NULL,
-                     uncertain_since = NULL WHERE digest_of = ?1",
+                     uncertain_since = NULL, duplicate_check = NULL,
+                     expires_at = (SELECT expires_at FROM message WHERE id = message_of(delivery.id))
+                 WHERE digest_of = ?1 AND (id = ?1 OR state = ?3)",
             )?
-            .execute(params![leader.to_bytes(), settlement.now.as_millis()])?;
+            .execute(params![leader.to_bytes(), settlement.now.as_millis(), RecipientState::Joined as u8])?;
     } else {
         let Outcome::Final { unconfirmed, reason, .. } = &settlement.outcome else { return Ok(false) };
         connection
             .prepare_cached(
-                "UPDATE delivery SET state = ?, settled_at = ?, unconfirmed = ?, reason = ? WHERE digest_of = ? AND id <> ?5",
+                "UPDATE delivery SET state = ?, settled_at = ?, unconfirmed = ?, reason = ?
+                 WHERE digest_of = ?5 AND id <> ?5 AND state = ?6",
             )?
             .execute(params![
                 state as u8,
                 settlement.now.as_millis(),
                 unconfirmed,
                 rows::reason_to_stored(reason.as_ref()),
-                leader.to_bytes()
+                leader.to_bytes(),
+                RecipientState::Joined as u8
             ])?;
+        if let Some(at) = settlement.escalate_at {
+            for id in &tied {
+                remember_escalation(connection, id.message(), at)?;
+            }
+        }
     }
     refresh_messages(connection, &tied)?;
     Ok(failed)

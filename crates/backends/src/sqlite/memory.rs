@@ -2,7 +2,7 @@
 //!
 //! Loaded at the start, and again after a transaction failed: then it may say more than the database.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use domain::{Delivery, DeliveryId, MessageId, Timestamp};
@@ -38,35 +38,37 @@ impl Memory {
 /// Requests that went out lately.
 #[derive(Debug, Default)]
 pub(super) struct RecentRequests {
-    current: HashSet<u64>,
-    before: HashSet<u64>,
+    current: HashMap<u64, DeliveryId>,
+    before: HashMap<u64, DeliveryId>,
     /// When the current generation began.
     began: i64,
 }
 
 impl RecentRequests {
     fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut found: Vec<(u64, i64)> = Vec::new();
-        let mut find = connection.prepare("SELECT hash, lane, at FROM request ORDER BY rowid DESC")?;
+        let mut found: Vec<(u64, DeliveryId, i64)> = Vec::new();
+        let mut find = connection.prepare("SELECT hash, lane, at, delivery FROM request ORDER BY rowid DESC")?;
         let mut rows = find.query([])?;
         // From the newest on: what is kept longer than two generations is kept for others.
         while let Some(row) = rows.next()? {
             let at: i64 = row.get(2)?;
-            if found.first().is_some_and(|(_, newest)| at < newest - 2 * GENERATION_MILLIS) {
+            if found.first().is_some_and(|(.., newest)| at < newest - 2 * GENERATION_MILLIS) {
                 break;
             }
-            found.push((key(row.get(0)?, row.get_ref(1)?.as_str()?), at));
+            let delivery = row.get::<_, Option<[u8; 16]>>(3)?.unwrap_or_default();
+            found.push((key(row.get(0)?, row.get_ref(1)?.as_str()?), DeliveryId::from_bytes(delivery), at));
         }
         let mut recent = Self::default();
-        found.into_iter().rev().for_each(|(key, at)| recent.remember(key, at));
+        found.into_iter().rev().for_each(|(key, delivery, at)| recent.remember(key, delivery, at));
         Ok(recent)
     }
 
-    /// Tells whether an equal request went out lately on the same lane: then the upstream would swallow this one, if it
+    /// Tells whether an equal request of another delivery went out lately on the same lane: then the upstream would swallow this one, if it
     /// carried the duplicate check.
     pub(super) fn holds(&self, delivery: &Delivery) -> bool {
         let key = key(delivery.request_hash.short(), delivery.lane.main().as_str());
-        self.current.contains(&key) || self.before.contains(&key)
+        let of_another = |noted: &HashMap<u64, DeliveryId>| noted.get(&key).is_some_and(|by| *by != delivery.id);
+        of_another(&self.current) || of_another(&self.before)
     }
 
     /// Notes that a request goes out.
@@ -76,17 +78,17 @@ impl RecentRequests {
         connection
             .prepare_cached("INSERT INTO request (hash, lane, at, delivery) VALUES (?, ?, ?, ?)")?
             .execute(params![hash, lane, at.as_millis(), delivery.id.to_bytes()])?;
-        self.remember(key(hash, lane), at.as_millis());
+        self.remember(key(hash, lane), delivery.id, at.as_millis());
         Ok(())
     }
 
-    fn remember(&mut self, key: u64, at: i64) {
+    fn remember(&mut self, key: u64, delivery: DeliveryId, at: i64) {
         if at - self.began >= GENERATION_MILLIS {
             let old = std::mem::take(&mut self.current);
-            self.before = if at - self.began < 2 * GENERATION_MILLIS { old } else { HashSet::new() };
+            self.before = if at - self.began < 2 * GENERATION_MILLIS { old } else { HashMap::new() };
             self.began = at;
         }
-        self.current.insert(key);
+        self.current.insert(key, delivery);
     }
 }
 
@@ -112,15 +114,16 @@ mod tests {
     #[test]
     fn a_request_is_kept_in_mind_for_at_least_a_generation_and_at_most_two() {
         let mut recent = RecentRequests::default();
-        let known = |recent: &RecentRequests, key| recent.current.contains(&key) || recent.before.contains(&key);
+        let known =
+            |recent: &RecentRequests, key| recent.current.contains_key(&key) || recent.before.contains_key(&key);
         let start = 1_790_000_000_000;
-        recent.remember(1, start);
-        recent.remember(2, start + GENERATION_MILLIS - 1);
-        recent.remember(3, start + GENERATION_MILLIS);
+        recent.remember(1, DeliveryId::from_bytes([0; 16]), start);
+        recent.remember(2, DeliveryId::from_bytes([0; 16]), start + GENERATION_MILLIS - 1);
+        recent.remember(3, DeliveryId::from_bytes([0; 16]), start + GENERATION_MILLIS);
         assert!(known(&recent, 1) && known(&recent, 2));
-        recent.remember(4, start + 2 * GENERATION_MILLIS);
+        recent.remember(4, DeliveryId::from_bytes([0; 16]), start + 2 * GENERATION_MILLIS);
         assert!(!known(&recent, 1) && !known(&recent, 2) && known(&recent, 3));
-        recent.remember(5, start + 9 * GENERATION_MILLIS);
+        recent.remember(5, DeliveryId::from_bytes([0; 16]), start + 9 * GENERATION_MILLIS);
         assert!(!known(&recent, 4) && known(&recent, 5));
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
-    CallerId, Content, Delivery, DeliveryId, Lane, Priority, Reason, RecipientSet, RecipientState, Standing, Timestamp,
-    turns,
+    CallerId, Content, Delivery, DeliveryId, Lane, MessageId, Priority, Reason, RecipientSet, RecipientState, Standing,
+    Timestamp, turns,
 };
 use pipeline::claim_order;
 use pipeline::ports::{
@@ -23,6 +24,9 @@ use super::rows::delivery_columns;
 use super::settle::{insert_attempt, refresh_messages};
 use super::writer::is_about_one;
 use super::{SqliteLedger, digest, rows};
+
+/// How long before it was tried a delivery that counts may have been accepted: the deadline of retries, and some more.
+const ACCEPTED_BEFORE: Duration = Duration::from_secs(2 * 24 * 3600);
 
 const LEASED: u8 = RecipientState::Sending as u8;
 
@@ -60,14 +64,26 @@ struct Due {
 impl Due {
     /// Looks for what waits and has a later step to go to.
     fn look_for_moving(&mut self, connection: &Connection, claim: &Claim, moving: Moving) -> rusqlite::Result<()> {
-        let mut find = connection.prepare_cached(
-            "SELECT id FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND moves_at IS NOT NULL AND digest_of IS NULL
-                 AND (moves_at <= ?2 OR (?3 AND (due_at <= ?2 OR attempts > 0)) OR (budget <= ?4 AND due_at <= ?2)) LIMIT ?5",
-        )?;
-        let asked =
-            params![claim.lane.as_str(), claim.now.as_millis(), moving.at_once, moving.used, rows::limit(claim.limit)];
-        let found = find.query_map(asked, |row| rows::delivery_id(row, 0))?;
-        self.ids = found.collect::<rusqlite::Result<_>>()?;
+        // Each by an index of its own: whatever the backlog, only what moves is looked at.
+        let which = if moving.at_once {
+            "moves_at IS NOT NULL AND (moves_at <= ?2 OR due_at <= ?2 OR attempts > 0) AND ?3 >= 0"
+        } else {
+            "moves_at <= ?2 AND ?3 >= 0"
+        };
+        let over_budget = "moves_at IS NOT NULL AND budget IS NOT NULL AND budget <= ?3 AND due_at <= ?2";
+        for which in [which, over_budget] {
+            let room = claim.limit - self.ids.len();
+            let sql =
+                format!("SELECT id FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND {which} LIMIT ?4");
+            let mut find = connection.prepare_cached(&sql)?;
+            let asked = params![claim.lane.as_str(), claim.now.as_millis(), moving.used, rows::limit(room)];
+            for found in find.query_map(asked, |row| rows::delivery_id(row, 0))? {
+                let id = found?;
+                if !self.ids.contains(&id) {
+                    self.ids.push(id);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -141,7 +157,9 @@ fn take(
         Err(error) if is_about_one(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    if taken.duplicate_check.is_none() && claim.equal_since.is_some() {
+    // What was claimed and put back was not sent: others may have been, meanwhile.
+    let undecided = taken.duplicate_check.is_none() || standing.attempts == 0;
+    if undecided && claim.equal_since.is_some() {
         standing.duplicate_check = !memory.requests.holds(&delivery);
     }
     let check = match claim.moving {
@@ -223,6 +241,14 @@ fn bury(connection: &Connection, ids: &[DeliveryId], now: Timestamp) -> rusqlite
             ],
         )?;
     }
+    // What was merged into one that cannot be read goes on by itself.
+    for id in ids {
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET state = 0, digest = NULL, digest_of = NULL WHERE digest_of = ? AND state = ?",
+            )?
+            .execute(params![id.to_bytes(), RecipientState::Joined as u8])?;
+    }
     refresh_messages(connection, ids)
 }
 
@@ -299,7 +325,7 @@ fn divide(connection: &Connection, division: &Division) -> rusqlite::Result<bool
     // Nothing was sent: the next claim decides anew whether its request equals another.
     let mut keep = connection.prepare_cached(
         "UPDATE delivery SET state = 0, lane = ?, recipients = ?, request_hash = ?, duplicate_check = NULL, body = NULL,
-             last_attempt_at = NULL WHERE id = ? AND fence = ? AND state = 1 RETURNING caller",
+             last_attempt_at = NULL WHERE id = ? AND fence = ? AND state = 1 AND recall = 0 RETURNING caller",
     )?;
     let kept = params![
         kept.lane.as_str(),
@@ -315,7 +341,7 @@ fn divide(connection: &Connection, division: &Division) -> rusqlite::Result<bool
 }
 
 fn note_late(connection: &Connection, late: &LateAnswer) -> rusqlite::Result<()> {
-    insert_attempt(connection, late.delivery, &late.attempt, None)?;
+    insert_attempt(connection, late.delivery, &late.attempt, late.metered.as_ref().map(Lane::as_str))?;
     connection
         .execute(
             "UPDATE delivery SET handle = COALESCE(?, handle) WHERE id = ?",
@@ -412,6 +438,22 @@ impl Queue for SqliteLedger {
         let lane = lane.main();
         let find = move |connection: &mut Connection| recent_recipients(connection, &lane, since);
         self.readers.read("read whom recent calls went to", find).await
+    }
+
+    async fn recipients_since(&self, lane: &Lane, since: Timestamp) -> Result<Vec<RecipientSet>, LedgerError> {
+        let lane = lane.main();
+        let find = move |connection: &mut Connection| {
+            let mut find = connection.prepare_cached(
+                "SELECT recipients FROM delivery WHERE id >= ?1 AND (lane = ?2 OR lane LIKE ?2 || '#%') AND attempts > 0
+                     AND last_attempt_at >= ?3",
+            )?;
+            let first = MessageId::first_at(since - ACCEPTED_BEFORE).to_bytes();
+            let found = find.query_map(params![first, lane.as_str(), since.as_millis()], |row| {
+                Ok(RecipientSet::from_stored(row.get_ref(0)?.as_str()?).unwrap_or_default())
+            })?;
+            found.collect()
+        };
+        self.readers.read("read whom a day's messages went to", find).await
     }
 
     async fn divide(&self, division: Division) -> Result<bool, LedgerError> {

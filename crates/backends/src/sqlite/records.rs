@@ -220,7 +220,7 @@ fn withdraw_waiting(
 ) -> rusqlite::Result<usize> {
     let (first, last) = id.delivery_range();
     let mut withdraw = connection.prepare_cached(
-        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, settled_at = ?3
+        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL AND part IS NULL THEN ?1 ELSE ?2 END, settled_at = ?3
          WHERE id BETWEEN ?4 AND ?5 AND state = 0 AND digest_of IS NULL RETURNING id",
     )?;
     let changed = withdraw.query_map(
@@ -268,7 +268,7 @@ fn requeue(connection: &Connection, id: DeliveryId, due_at: Timestamp, give_up_a
                  uncertain_since = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN last_attempt_at END,
                  duplicate_check = CASE WHEN state = ?4 AND duplicate_check = 1 AND last_attempt_at > ?1 - 500000 THEN 1 END,
                  body = NULL, handle = CASE WHEN part > 0 THEN handle END, unconfirmed = 0, reason = NULL, settled_at = NULL, moves_at = NULL,
-                 digest = NULL WHERE id = ?3 AND digest_of IS NULL",
+                 digest = NULL, digest_of = NULL WHERE id = ?3",
             params![due_at.as_millis(), give_up_at.as_millis(), id.to_bytes(), RecipientState::Uncertain as u8],
         )
         .map(drop)
@@ -351,8 +351,11 @@ fn escalate(
             "UPDATE escalation SET at = ?, level = level + 1 WHERE message_id = ? AND level = ?",
             params![at.as_millis(), message, due.level],
         )?,
-        None => connection
-            .execute("DELETE FROM escalation WHERE message_id = ? AND level = ?", params![message, due.level])?,
+        // The last one is kept in mind, so that a later success does not begin them anew.
+        None => connection.execute(
+            "UPDATE escalation SET at = ? WHERE message_id = ? AND level = ?",
+            params![Timestamp::NEVER.as_millis(), message, due.level],
+        )?,
     };
     // Somebody acknowledged it meanwhile.
     if changed == 0 {
@@ -377,6 +380,7 @@ fn want_recall(
         return Ok(false);
     }
     withdraw_waiting(connection, id, RecipientState::Recalled, now)?;
+    connection.prepare_cached("DELETE FROM escalation WHERE message_id = ?")?.execute([id.to_bytes()])?;
     let (first, last) = id.delivery_range();
     let mut mark = connection.prepare_cached(
         "UPDATE delivery SET recall = 1 WHERE id BETWEEN ? AND ? AND state IN (?, ?, ?, ?) AND digest_of IS NULL RETURNING id",

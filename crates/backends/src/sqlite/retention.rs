@@ -35,6 +35,7 @@ fn forget(connection: &Connection, id: MessageId, tags: &[String]) -> rusqlite::
     connection
         .prepare_cached("DELETE FROM attempt WHERE id BETWEEN ? AND ?")?
         .execute([first.to_bytes(), last.to_bytes()])?;
+    connection.prepare_cached("DELETE FROM escalation WHERE message_id = ?")?.execute([id.to_bytes()])?;
     connection.prepare_cached("DELETE FROM long_content WHERE message_id = ?")?.execute([id.to_bytes()])?;
     connection.prepare_cached("DELETE FROM message WHERE id = ?")?.execute([id.to_bytes()]).map(drop)
 }

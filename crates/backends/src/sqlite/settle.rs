@@ -16,6 +16,8 @@ pub(super) fn settle(
     memory: &mut Memory,
     settlement: &Settlement,
 ) -> rusqlite::Result<Settled> {
+    let withdrawn = withdrawn_meanwhile(connection, memory, settlement)?;
+    let settlement = withdrawn.as_ref().unwrap_or(settlement);
     if !record(connection, settlement)? {
         return Ok(Settled::Stale);
     }
@@ -28,7 +30,8 @@ pub(super) fn settle(
     let mut recall_wanted = memory.wanted_back.contains(&id);
     if let Outcome::Final { state, refused, .. } = &settlement.outcome {
         insert_refusals(connection, id, refused)?;
-        if recall_wanted && matches!(state, RecipientState::Failed | RecipientState::Expired) {
+        if recall_wanted && matches!(state, RecipientState::Failed | RecipientState::Expired | RecipientState::Recalled)
+        {
             // What failed cannot be recalled, and may be retried.
             connection.execute("UPDATE delivery SET recall = 0 WHERE id = ?", [id.to_bytes()])?;
             memory.wanted_back.remove(&id);
@@ -54,6 +57,39 @@ pub(super) fn settle(
         write_state(connection, id.message(), state)?;
     }
     Ok(Settled::Recorded { recall_wanted })
+}
+
+/// What is wanted back goes to no later step: the settlement as it is then, if that makes a difference.
+fn withdrawn_meanwhile(
+    connection: &Connection,
+    memory: &Memory,
+    settlement: &Settlement,
+) -> rusqlite::Result<Option<Settlement>> {
+    let id = settlement.lease.delivery;
+    if settlement.next.is_empty() || !memory.wanted_back.contains(&id) {
+        return Ok(None);
+    }
+    let mut find =
+        connection.prepare_cached("SELECT recall, uncertain_since IS NOT NULL FROM delivery WHERE id = ?")?;
+    let (wanted, uncertain): (bool, bool) = find.query_row([id.to_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if !wanted {
+        return Ok(None);
+    }
+    let outcome = match settlement.outcome.clone() {
+        Outcome::Final { state: RecipientState::MovedOn, reason, .. } => Outcome::Final {
+            state: if uncertain { RecipientState::Uncertain } else { RecipientState::Recalled },
+            refused: Vec::new(),
+            handle: None,
+            unconfirmed: false,
+            reason,
+        },
+        Outcome::Final { state, refused, handle, unconfirmed, reason } => {
+            let refused = refused.into_iter().map(|refusal| Refusal { moves_on: false, ..refusal }).collect();
+            Outcome::Final { state, refused, handle, unconfirmed, reason }
+        }
+        other => other,
+    };
+    Ok(Some(Settlement { outcome, next: Vec::new(), ..settlement.clone() }))
 }
 
 /// Writes the outcome itself; `false` if the lease is not the last.
@@ -136,7 +172,7 @@ fn is_implied(settlement: &Settlement, attempt: &AttemptRecord) -> bool {
 }
 
 /// Remembers when a message must have been acknowledged; the first success of several counts.
-fn remember_escalation(connection: &Connection, message: MessageId, at: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn remember_escalation(connection: &Connection, message: MessageId, at: Timestamp) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT OR IGNORE INTO escalation (message_id, at, level)
@@ -198,7 +234,8 @@ fn insert_refusals(connection: &Connection, delivery: DeliveryId, refused: &[Ref
 pub(super) fn derived_state(connection: &Connection, message: MessageId) -> rusqlite::Result<MessageState> {
     let (first, last) = message.delivery_range();
     let mut find = connection.prepare_cached(
-        "SELECT state FROM delivery WHERE id BETWEEN ?1 AND ?2
+        // A message that was delivered stays so, whatever becomes of its escalation.
+        "SELECT state FROM delivery WHERE id BETWEEN ?1 AND ?2 AND (step IS NULL OR step <> 255 OR state < 3)
          UNION SELECT state FROM recipient WHERE delivery_id BETWEEN ?1 AND ?2",
     )?;
     let states = find.query_map([first.to_bytes(), last.to_bytes()], |row| rows::recipient_state(row.get(0)?))?;

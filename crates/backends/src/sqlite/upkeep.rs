@@ -32,7 +32,7 @@ fn settle_overdue(connection: &Connection, now: Timestamp, limit: usize) -> rusq
     let reason = Reason::new("expired", "its time passed before it could be sent");
     let ids = |row: &rusqlite::Row<'_>| Ok(DeliveryId::from_bytes(row.get(0)?));
     let mut expire = connection.prepare_cached(
-        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, reason = ?3, settled_at = ?4
+        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL AND part IS NULL THEN ?1 ELSE ?2 END, reason = ?3, settled_at = ?4
          WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND expires_at IS NOT NULL AND expires_at <= ?4 LIMIT ?5)
          RETURNING id",
     )?;
@@ -48,7 +48,9 @@ fn settle_overdue(connection: &Connection, now: Timestamp, limit: usize) -> rusq
     )?;
     let mut settled = expired.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut withdraw = connection.prepare_cached(
-        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL THEN ?1 ELSE ?2 END, recall = 0, settled_at = ?3
+        // Of what was sent in part, the parts are still to be withdrawn.
+        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL AND part IS NULL THEN ?1 ELSE ?2 END,
+             recall = CASE WHEN part IS NULL THEN 0 ELSE 1 END, settled_at = ?3
          WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND recall = 1 AND digest_of IS NULL LIMIT ?4) RETURNING id",
     )?;
     let withdrawn = withdraw.query_map(

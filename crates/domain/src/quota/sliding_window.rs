@@ -27,9 +27,15 @@ impl SlidingWindow {
 
     /// Counts calls that were answered before this window was made, such as those the ledger recorded.
     pub fn remember(&mut self, answered: impl IntoIterator<Item = Timestamp>) {
-        let before = self.answered.len();
-        self.answered.extend(answered.into_iter().map(|answer| (answer, 1)));
-        self.held += u32::try_from(self.answered.len() - before).unwrap_or(u32::MAX);
+        self.remember_for(answered, 1);
+    }
+
+    /// Counts calls of so much weight each that were answered before this window was made.
+    pub fn remember_for(&mut self, answered: impl IntoIterator<Item = Timestamp>, weight: u32) {
+        for answer in answered {
+            self.answered.push_back((answer, weight));
+            self.held += weight;
+        }
         self.answered.make_contiguous().sort_unstable();
         self.last_start = self.last_start.max(self.answered.back().map(|(answer, _)| *answer));
     }

@@ -9,8 +9,7 @@ use crate::{Outcome, Placed, Reason, RecipientSet, RecipientState, Refusal};
 /// unless the route would rather lose it. Returns the outcome as it is to be recorded, and where they go.
 pub fn hand_over<'a>(
     outcome: Outcome,
-    route: &Route,
-    placed: Placed,
+    (route, placed, uncertain): (&Route, Placed, Uncertain),
     recipients: &RecipientSet,
     accounts: &Accounts<'_>,
     address: impl Fn(&str) -> Option<&'a str>,
@@ -19,7 +18,7 @@ pub fn hand_over<'a>(
         return (outcome, Vec::new());
     }
     let onward = |open: &RecipientSet| route.journey(usize::from(placed.index) + 1, open, accounts, &address);
-    let risks_repeat = route.uncertain.unwrap_or_default() == Uncertain::Repeat;
+    let risks_repeat = uncertain == Uncertain::Repeat;
     match outcome {
         Outcome::Final { state: RecipientState::Delivered, refused, handle, unconfirmed, reason } => {
             let open = refused.iter().map(|refusal| refusal.recipient.clone()).collect();
@@ -104,7 +103,11 @@ mod tests {
     }
 
     fn hand(outcome: Outcome, route: &Route, index: u8) -> (Outcome, Vec<RoutedLeg>) {
-        hand_over(outcome, route, placed(index), &users(&["a", "b"]), &ACCOUNTS, |user| (user == "a").then_some("a@x"))
+        let uncertain = route.uncertain.unwrap_or_default();
+        let recipients = users(&["a", "b"]);
+        hand_over(outcome, (route, placed(index), uncertain), &recipients, &ACCOUNTS, |user| {
+            (user == "a").then_some("a@x")
+        })
     }
 
     fn state(outcome: &Outcome) -> Option<RecipientState> {
@@ -181,7 +184,7 @@ mod tests {
                     }
                     _ => Outcome::Final { state: RecipientState::Delivered, refused: vec![], handle: None, unconfirmed: false, reason: None },
                 };
-                let (outcome, legs) = hand_over(outcome, &route, placed(step), &recipients, &ACCOUNTS, |user| (user == "a").then_some("a@x"));
+                let (outcome, legs) = hand_over(outcome, (&route, placed(step), Uncertain::Repeat), &recipients, &ACCOUNTS, |user| (user == "a").then_some("a@x"));
                 let Outcome::Final { state, refused, .. } = outcome else { unreachable!() };
                 for recipient in &recipients {
                     match refused.iter().find(|refusal| refusal.recipient == *recipient) {

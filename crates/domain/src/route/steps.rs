@@ -260,7 +260,7 @@ impl RouteStep {
     }
 
     /// Tells whether it can address a recipient at all.
-    fn takes(&self, recipient: &Recipient) -> bool {
+    pub fn takes(&self, recipient: &Recipient) -> bool {
         let own = |name: &String| self.name.as_ref() == Some(name);
         match (self.channel, recipient) {
             (StepChannel::App, _) => recipient.channel() == "wecom_app",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::{
-    Attempt, AttemptRecord, FailureClass, Outcome, Reason, RoutedLeg, Situation, Timestamp, Uncertain, judge,
+    Attempt, AttemptRecord, Delivery, ESCALATION, FailureClass, Outcome, Reason, Situation, Timestamp, Uncertain, judge,
 };
 use futures::FutureExt as _;
 use tokio::sync::oneshot;
@@ -28,12 +28,15 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot, 
     let now = shared.clock.now();
     let looked = look(&shared, &desk, &claimed, now);
     let letter = match looked {
-        Err(outcome) => return finish(&shared, &desk, &claimed, outcome, None).await,
+        Err((outcome, next)) => return finish(&shared, &desk, &claimed, outcome, next).await,
         Ok(channel) => {
             let Some(claimed) = hold::admit(&shared, &desk, claimed, &mut slot).await else { return };
             match super::letter::write(&shared, channel, claimed).await {
                 Written::Letter(letter) => letter,
-                Written::Not(claimed, outcome) => return finish(&shared, &desk, &claimed, outcome, None).await,
+                Written::Not(claimed, outcome) => {
+                    let (outcome, next) = onward::decide(&shared, &claimed, outcome, shared.clock.now());
+                    return finish(&shared, &desk, &claimed, outcome, next).await;
+                }
             }
         }
     };
@@ -46,39 +49,55 @@ pub(super) async fn work(shared: Arc<Shared>, claimed: Claimed, mut slot: Slot, 
     drop(slot);
 }
 
-/// A first look: the channel, or what there is to settle without a call.
-fn look(shared: &Shared, desk: &Desk, claimed: &Claimed, now: Timestamp) -> Result<Arc<dyn Channel>, Outcome> {
+/// A first look: the channel, or what there is to settle without a call, and who goes on.
+fn look(
+    shared: &Shared,
+    desk: &Desk,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Arc<dyn Channel>, (Outcome, Vec<Delivery>)> {
     let Claimed { delivery, standing, .. } = claimed;
+    let decide = |outcome| Err(onward::decide(shared, claimed, outcome, now));
     let Some(channel) = &desk.channel else {
         let text = format!("`{}` is no longer configured", delivery.lane.main());
         let reason =
             Reason::new("not_configured", text).with_hint("configure it again and retry, or send anew by another one");
-        return Err(Outcome::ended_after(standing.uncertain_since, reason));
+        return decide(Outcome::ended_after(standing.uncertain_since, reason));
     };
     if delivery.expires_at.is_some_and(|end| end <= now) {
         let never_sent = standing.uncertain_since.is_none();
         let passed = Reason::new("expired", "its time passed while an earlier call was unanswered");
-        return Err(if never_sent { Outcome::expired() } else { Outcome::uncertain(passed) });
+        let outcome = if never_sent { Outcome::expired() } else { Outcome::uncertain(passed) };
+        return Err((outcome, Vec::new()));
     }
     if claimed.content.is_none() {
         let reason = Reason::new("unreadable", "what is stored of this message cannot be read by this version");
-        return Err(Outcome::ended_after(
-            standing.uncertain_since,
-            reason.with_hint("start the version that accepted it, or send it anew"),
-        ));
+        let reason = reason.with_hint("start the version that accepted it, or send it anew");
+        return Err((Outcome::ended_after(standing.uncertain_since, reason), Vec::new()));
     }
     let planner = &shared.planner;
     let free_at = planner.routing.free_from(planner.quiet_of(claimed.route.as_deref()), delivery.priority, now);
     if free_at > now {
         let reason = Reason::new("quiet_hours", "it waits for the end of quiet hours");
-        return Err(Outcome::Held { at: free_at, lane: None, stays: false, reason });
+        return Err((Outcome::Held { at: free_at, lane: None, stays: false, reason }, Vec::new()));
     }
-    if let Some(budget) = delivery.step.and_then(|step| step.budget)
-        // Its own slot is counted already.
-        && desk.used_percent(now) > budget
-    {
-        let text = format!("{budget} percent of the quota of `{}` are used", delivery.lane.main());
-        return Err(Outcome::dead(Reason::new("budget_used", text)));
+    // Its own slot is counted already.
+    let over_budget = delivery.step.and_then(|step| step.budget).filter(|budget| desk.used_percent(now) > *budget);
+    let too_late = delivery.step.and_then(|step| step.moves_at).is_some_and(|deadline| deadline <= now);
+    let reason = match over_budget {
+        Some(budget) => {
+            let text = format!("{budget} percent of the quota of `{}` are used", delivery.lane.main());
+            Some(Reason::new("budget_used", text))
+        }
+        None => too_late.then(|| Reason::new("step_deadline", "the time for this step of the route was over")),
+    };
+    if let Some(reason) = reason {
+        let (outcome, next) =
+            onward::decide(shared, claimed, Outcome::ended_after(standing.uncertain_since, reason), now);
+        // Where nobody can take it over, it is sent here all the same.
+        if !next.is_empty() {
+            return Err((outcome, next));
+        }
     }
     Ok(channel.clone())
 }
@@ -89,11 +108,8 @@ async fn send(shared: &Arc<Shared>, desk: &Arc<Desk>, letter: Letter, slot: &mut
     let started_at = shared.clock.now();
     crash_point("call-before");
     let mut calling = Box::pin(call(shared, channel.as_ref(), body.clone(), &claimed));
-    let leads_on = claimed
-        .route
-        .as_ref()
-        .is_some_and(|route| claimed.delivery.step.is_some_and(|step| route.goes_on_after(step.index)));
-    let deadline = claimed.delivery.step.and_then(|step| step.moves_at).filter(|_| leads_on);
+    let deadline = claimed.delivery.step.and_then(|step| step.moves_at);
+    let deadline = deadline.filter(|deadline| *deadline > started_at && claimed.digest_of.is_none());
     let mut moved = false;
     let attempt = tokio::select! {
         attempt = &mut calling => attempt,
@@ -142,9 +158,9 @@ async fn send(shared: &Arc<Shared>, desk: &Arc<Desk>, letter: Letter, slot: &mut
     let outcome = of_parts(outcome, &claimed, last_part);
     // A part that was taken is over: what is frozen is its bytes, and the next has others.
     let frozen = (matches!(outcome, Outcome::Again { .. }) && !must_upload_again).then_some(body);
-    let (outcome, legs) = onward::of(shared, &claimed, outcome);
-    let again = matches!(outcome, Outcome::Again { .. } | Outcome::PartSent { .. });
-    let mut settlement = settlement(shared, &claimed, outcome, legs, ended_at);
+    let (outcome, next) = onward::decide(shared, &claimed, outcome, ended_at);
+    let again = matches!(outcome, Outcome::Again { .. } | Outcome::PartSent { .. }) || claimed.digest_of.is_some();
+    let mut settlement = settlement(&claimed, outcome, next, ended_at);
     settlement.attempt = Some(record);
     settlement.frozen = frozen;
     settlement.metered = channel.quota().is_some();
@@ -185,12 +201,12 @@ async fn move_while_calling(
 ) -> bool {
     let now = shared.clock.now();
     let reason = Reason::new("step_deadline", "the time for this step of the route was over before the answer came");
-    let (outcome, legs) = onward::of(shared, claimed, Outcome::uncertain(reason.clone()));
-    if legs.is_empty() {
+    let (outcome, next) = onward::decide(shared, claimed, Outcome::uncertain(reason.clone()), now);
+    if next.is_empty() {
         return false;
     }
     let unanswered = Attempt::Uncertain { reason };
-    let mut settlement = settlement(shared, claimed, outcome, legs, now);
+    let mut settlement = settlement(claimed, outcome, next, now);
     let record = record(claimed, &unanswered, false, started_at, now);
     settlement.attempt = Some(AttemptRecord { bytes: u32::try_from(bytes).unwrap_or(u32::MAX), ..record });
     settlement.metered = desk.channel.as_ref().is_some_and(|channel| channel.quota().is_some());
@@ -201,7 +217,9 @@ async fn move_while_calling(
 async fn note_late(shared: &Shared, claimed: &Claimed, attempt: Attempt, mut record: AttemptRecord) {
     record.late = true;
     let handle = if let Attempt::Sent { handle, .. } = attempt { handle } else { None };
-    let late = LateAnswer { delivery: claimed.delivery.id, attempt: record, handle };
+    let metered = shared.channels.get(&claimed.delivery.lane.main()).is_some_and(|channel| channel.quota().is_some());
+    let lane = metered.then(|| claimed.delivery.lane.main());
+    let late = LateAnswer { delivery: claimed.delivery.id, attempt: record, handle, metered: lane };
     if let Err(error) = shared.ledger.note_late(late).await {
         LedgerFailed { error: &error }.emit();
     }
@@ -288,26 +306,22 @@ fn redacted(body: &[u8]) -> String {
 }
 
 /// Settles what needs no call.
-async fn finish(shared: &Arc<Shared>, desk: &Arc<Desk>, claimed: &Claimed, outcome: Outcome, at: Option<Timestamp>) {
-    let now = at.unwrap_or_else(|| shared.clock.now());
-    let (outcome, legs) = onward::of(shared, claimed, outcome);
-    let settlement = settlement(shared, claimed, outcome, legs, now);
+async fn finish(shared: &Arc<Shared>, desk: &Arc<Desk>, claimed: &Claimed, outcome: Outcome, next: Vec<Delivery>) {
+    let waits = matches!(outcome, Outcome::Held { .. } | Outcome::Again { .. });
+    let settlement = settlement(claimed, outcome, next, shared.clock.now());
     outcome::settle(shared, &desk.meters, settlement).await;
+    if waits {
+        // The lane must look anew when the next is due.
+        desk.draw_attention();
+    }
 }
 
 /// An outcome as the ledger takes it, and the deliveries that take over.
-pub(super) fn settlement(
-    shared: &Shared,
-    claimed: &Claimed,
-    outcome: Outcome,
-    legs: Vec<RoutedLeg>,
-    now: Timestamp,
-) -> Settlement {
+pub(super) fn settlement(claimed: &Claimed, outcome: Outcome, next: Vec<Delivery>, now: Timestamp) -> Settlement {
     let Claimed { delivery, lease, sole, .. } = claimed;
-    let (outcome, next) = onward::planned(shared, claimed, outcome, legs, now);
     let delivered = matches!(outcome, Outcome::Final { state: domain::RecipientState::Delivered, .. });
     // An escalation is no step, and begins no other.
-    let begins = delivered && delivery.step.is_some();
+    let begins = delivered && delivery.step.is_some_and(|step| step.index != ESCALATION);
     let escalate_at = claimed.route.as_ref().filter(|_| begins).and_then(|route| route.escalate.first());
     Settlement {
         lease: *lease,

@@ -30,6 +30,8 @@ pub(crate) struct Gate {
     awaited: Vec<Arc<Notify>>,
     /// Whether the last call was quick.
     pub(crate) is_quick: bool,
+    /// Whether one of the desks was told that it may probe, and has not claimed for it yet.
+    probe_offered: bool,
     /// Why the lane is closed, as it was announced.
     closed_for: Option<FailureClass>,
 }
@@ -49,7 +51,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    fn none(opens_at: Option<Timestamp>) -> Self {
+    pub(crate) fn none(opens_at: Option<Timestamp>) -> Self {
         Self { free: 0, probe: false, opens_at, is_scant: false, is_closed: false }
     }
 
@@ -72,6 +74,7 @@ impl Gate {
             backlog: false,
             awaited: Vec::new(),
             is_quick: false,
+            probe_offered: false,
             closed_for: None,
         }
     }
@@ -110,9 +113,16 @@ impl Gate {
         }
     }
 
-    /// Notes that the windows know what was called before this process started.
-    pub(crate) fn set_ready(&mut self) {
+    /// Notes that the windows know what was called before this process started; returns the desks that wait for this.
+    pub(crate) fn set_ready(&mut self) -> Vec<Arc<Notify>> {
         self.ready = true;
+        std::mem::take(&mut self.awaited)
+    }
+
+    /// Takes the offer of a probe back: nothing was claimed for it.
+    pub(crate) fn withdraw_probe(&mut self) -> Vec<Arc<Notify>> {
+        self.probe_offered = false;
+        std::mem::take(&mut self.awaited)
     }
 
     pub(crate) fn room(&mut self, now: Timestamp) -> Room {
@@ -124,6 +134,7 @@ impl Gate {
         }
         let (free, probe) = match self.breaker.admit(now) {
             Admission::Go => (free, false),
+            Admission::Probe if self.probe_offered => return Room::closed(None),
             Admission::Probe => (1, true),
             Admission::Wait(until) => return Room::closed(Some(until)),
             Admission::AfterProbe => return Room::closed(None),
@@ -147,8 +158,14 @@ impl Gate {
             window.take(now);
         }
         if probe {
+            self.probe_offered = false;
             self.breaker.probe_started();
         }
+    }
+
+    /// Offers the probe that a room was for to one desk alone.
+    pub(crate) fn offer_probe(&mut self) {
+        self.probe_offered = true;
     }
 
     /// Frees a call; returns the lane's new state, if it changed, and the desks that wait for this.

@@ -36,6 +36,12 @@ pub(super) async fn admit(
             let side = members.first().map(|member| desk.lane.of_member(member));
             (claimed.delivery.due_at, side)
         }
+        // What may have been taken is repeated as it was, or not at all.
+        Admitted::NotTo(members) if claimed.frozen.is_some() || claimed.standing.uncertain_since.is_some() => {
+            let mut people = people.lock();
+            let latest = members.iter().filter_map(|member| people.wait_for(member, now)).max();
+            (latest.unwrap_or(now), None)
+        }
         Admitted::NotTo(members) => {
             divide(shared, desk, &claimed, &members).await;
             return None;
@@ -43,7 +49,7 @@ pub(super) async fn admit(
     };
     let reason = Reason::new("quota", "it waits for a slot of the quota");
     let ring = lane.clone();
-    let held = settlement(shared, &claimed, Outcome::Held { at, lane, stays: false, reason }, Vec::new(), now);
+    let held = settlement(&claimed, Outcome::Held { at, lane, stays: false, reason }, Vec::new(), now);
     outcome::settle(shared, &desk.meters, held).await;
     match ring {
         Some(lane) => shared.draw_attention(&lane),
@@ -56,7 +62,7 @@ pub(super) async fn admit(
 pub(super) async fn put_back(shared: &Arc<Shared>, desk: &Arc<Desk>, claimed: &Claimed) {
     let reason = Reason::new("digest", "it waits to be merged with others");
     let held = Outcome::Held { at: claimed.delivery.due_at, lane: None, stays: false, reason };
-    let held = settlement(shared, claimed, held, Vec::new(), shared.clock.now());
+    let held = settlement(claimed, held, Vec::new(), shared.clock.now());
     outcome::settle(shared, &desk.meters, held).await;
 }
 
@@ -85,16 +91,18 @@ async fn divide(shared: &Arc<Shared>, desk: &Arc<Desk>, claimed: &Claimed, block
     let kept = parts.remove(0);
     match shared.ledger.divide(Division { lease: claimed.lease, kept, others: parts }).await {
         Ok(true) => lanes.iter().for_each(|lane| shared.draw_attention(lane)),
-        Ok(false) => {
-            // No room for so many deliveries: all of it waits, and is looked at again.
+        divided => {
+            if let Err(error) = divided {
+                LedgerFailed { error: &error }.emit();
+            }
+            // No room for so many deliveries, or no ledger: all of it waits, and is looked at again.
             let at = shared.clock.now() + std::time::Duration::from_secs(2);
             let reason = Reason::new("quota", "it waits for slots of the quota for all its recipients");
             let held = Outcome::Held { at, lane: None, stays: false, reason };
-            let held = settlement(shared, claimed, held, Vec::new(), shared.clock.now());
+            let held = settlement(claimed, held, Vec::new(), shared.clock.now());
             outcome::settle(shared, &desk.meters, held).await;
+            desk.draw_attention();
         }
-        // The lease ends with this process, or is given back at the stop.
-        Err(error) => LedgerFailed { error: &error }.emit(),
     }
 }
 

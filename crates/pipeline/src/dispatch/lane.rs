@@ -143,7 +143,14 @@ impl Shared {
             }
         }
         let mut gate = desk.gate.lock();
+        if !gate.is_ready() {
+            gate.wait(&desk.wake);
+            return Room::none(None);
+        }
         let mut room = gate.room(now);
+        if room.probe && desk.attention.load(Ordering::Acquire) {
+            gate.offer_probe();
+        }
         if desk.lane.member().is_some() {
             // A member's slots are given out one at a time, each after a look at the last.
             room.free = room.free.min(1);
@@ -173,11 +180,17 @@ impl Shared {
             Ok(claims) => claims,
             Err(error) => {
                 LedgerFailed { error: &error }.emit();
+                if room.probe {
+                    withdraw_probe(desk);
+                }
                 return Claimable::From(Some(self.clock.now() + LEDGER_PAUSE));
             }
         };
         crash_point("claim-after-commit");
         let claimed = claims.claimed;
+        if room.probe && claimed.is_empty() {
+            withdraw_probe(desk);
+        }
         if let Some(last) = claimed.last() {
             turn.served = Some(last.caller.clone());
         }
@@ -279,7 +292,8 @@ impl Shared {
         loop {
             match self.remember_calls(desk, channel.as_ref()).await {
                 Ok(()) => {
-                    desk.gate.lock().set_ready();
+                    let awaited = desk.gate.lock().set_ready();
+                    awaited.iter().for_each(|desk| desk.notify_one());
                     return true;
                 }
                 Err(error) => LedgerFailed { error: &error }.emit(),
@@ -299,14 +313,28 @@ impl Shared {
             desk.gate.lock().remember(calls.into_iter().map(|call| call.min(now)).collect());
         }
         if let Some(people) = &desk.people {
-            let since = people.lock().remembers_since(self.clock.now());
-            if let Some(since) = since {
+            let (members_since, day_since, shared_since) = people.lock().remembers_since(self.clock.now());
+            if let Some(since) = members_since {
                 let calls = self.ledger.recent_recipients(&desk.lane, since).await?;
-                people.lock().remember(&calls, self.config.longest_call, channel, self.clock.now());
+                people.lock().remember_members(&calls, self.config.longest_call, self.clock.now());
+            }
+            if let Some(since) = day_since {
+                let sent = self.ledger.recipients_since(&desk.lane, since).await?;
+                people.lock().remember_day(sent.iter().map(|set| channel.people(set)).sum(), self.clock.now());
+            }
+            if let Some(since) = shared_since {
+                let calls = self.ledger.recent_calls(&desk.lane, since).await?;
+                people.lock().remember_shared(calls, channel.people(&domain::RecipientSet::default()));
             }
         }
         Ok(())
     }
+}
+
+/// Gives the offer of a probe back, so that another desk may make it.
+fn withdraw_probe(desk: &Desk) {
+    let awaited = desk.gate.lock().withdraw_probe();
+    awaited.iter().for_each(|desk| desk.notify_one());
 }
 
 impl Desk {

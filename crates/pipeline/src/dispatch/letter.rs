@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::{
-    Attempt, Content, Options, Outcome, Overflow, Reason, RecipientSet, Timestamp, Violation, merge, merge_mentions,
+    Attempt, Content, Options, Outcome, Overflow, Reason, RecipientSet, Timestamp, Uncertain, Violation, merge,
+    merge_mentions,
 };
 
 use super::Shared;
@@ -49,6 +50,8 @@ pub(super) async fn write(shared: &Arc<Shared>, channel: Arc<dyn Channel>, claim
         return Written::Not(claimed, Outcome::dead(Reason::new("unreadable", "what is stored cannot be read")));
     };
     let now = shared.clock.now();
+    let uncertain = claimed.route.as_ref().and_then(|route| route.uncertain).unwrap_or(shared.config.uncertain);
+    let rather_lost = uncertain == Uncertain::Lose;
     // Only a whole request is protected: one that was frozen, or that still is what it was when it was accepted.
     let known = claimed.frozen.clone().or_else(|| {
         let plain = claimed.delivery.digest.is_none() && claimed.options.overflow == Overflow::Reject;
@@ -60,14 +63,16 @@ pub(super) async fn write(shared: &Arc<Shared>, channel: Arc<dyn Channel>, claim
         Err(violations) => return cannot_render(claimed, &violations),
     };
     if let Some(body) = known {
-        return protect(Letter { claimed, channel, body, protected: true, last_part, content }, now);
+        let protected = claimed.delivery.part == 0;
+        return protect(Letter { claimed, channel, body, protected, last_part, content }, now, rather_lost);
     }
-    if claimed.delivery.digest.is_some() && claimed.standing.attempts == 0 {
+    // A message of several parts is never part of a digest.
+    if claimed.delivery.digest.is_some() && claimed.standing.attempts == 0 && last_part && claimed.delivery.part == 0 {
         match gather(shared, channel.as_ref(), &claimed, &content, now).await {
             Gathered::Alone => {}
             Gathered::Wait(outcome) => return Written::Not(claimed, outcome),
             Gathered::Closed(body) => {
-                let claimed = Claimed { digest_of: Some(claimed.delivery.id), ..claimed };
+                let claimed = as_digest(claimed);
                 return Written::Letter(Letter { claimed, channel, body, protected: false, last_part: true, content });
             }
         }
@@ -81,7 +86,8 @@ pub(super) async fn write(shared: &Arc<Shared>, channel: Arc<dyn Channel>, claim
     } else {
         content.clone()
     };
-    let check = claimed.standing.duplicate_check;
+    // The check was decided by the hash of the first part.
+    let check = claimed.standing.duplicate_check && claimed.delivery.part == 0;
     let body = match render(channel.as_ref(), &resolved, &claimed.options, (&claimed, check)) {
         Ok(body) => body,
         Err(violations) => return cannot_render(claimed, &violations),
@@ -89,12 +95,21 @@ pub(super) async fn write(shared: &Arc<Shared>, channel: Arc<dyn Channel>, claim
     // An earlier version may have rendered otherwise: then WeCom would not recognise the repeat. What is written for the
     // first time is frozen with this attempt.
     let first = claimed.standing.uncertain_since.is_none();
-    let protected = first || request_hash(&body).short() == claimed.delivery.request_hash.short();
-    protect(Letter { claimed, channel, body, protected, last_part, content }, now)
+    let protected = check && (first || request_hash(&body).short() == claimed.delivery.request_hash.short());
+    protect(Letter { claimed, channel, body, protected, last_part, content }, now, rather_lost)
 }
 
-/// Says whether the upstream recognises a repeat of a letter; one that it did recognise and no longer will is not sent.
-fn protect(letter: Letter, now: Timestamp) -> Written {
+/// What holds for the one that carries the others: it is not its own message's any more.
+fn as_digest(mut claimed: Claimed) -> Claimed {
+    claimed.digest_of = Some(claimed.delivery.id);
+    claimed.delivery.expires_at = None;
+    claimed.standing.duplicate_check = false;
+    claimed
+}
+
+/// Says whether the upstream recognises a repeat of a letter. One that it did recognise and no longer will is not sent;
+/// nor is one that it does not, if an earlier call may have been taken and the route would rather lose it.
+fn protect(letter: Letter, now: Timestamp, rather_lost: bool) -> Written {
     let Letter { claimed, channel, .. } = &letter;
     let standing = &claimed.standing;
     let protected = letter.protected && standing.duplicate_check && channel.duplicate_check().is_some();
@@ -104,6 +119,10 @@ fn protect(letter: Letter, now: Timestamp) -> Written {
         let text = "an earlier call was never answered, and the time in which a repeat is recognised has passed";
         let outcome = Outcome::uncertain(Reason::new("no_answer", text));
         return Written::Not(letter.claimed, outcome);
+    }
+    if standing.uncertain_since.is_some() && !protected && rather_lost {
+        let text = "an earlier call was never answered, and its route would rather lose a message than repeat it";
+        return Written::Not(letter.claimed, Outcome::uncertain(Reason::new("no_answer", text)));
     }
     Written::Letter(Letter { protected, ..letter })
 }

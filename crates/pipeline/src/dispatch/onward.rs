@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Delivery, Outcome, Reason, RecipientState, Refusal, RoutedLeg, Timestamp};
+use domain::{Delivery, Outcome, Reason, Timestamp};
 
 use super::attempt::settlement;
 use super::{Desk, Shared};
@@ -10,48 +10,44 @@ use crate::outcome;
 use crate::ports::{Claimed, Moving};
 use crate::routing::Parcel;
 
-/// Works out who goes on after an outcome, and where.
-pub(super) fn of(shared: &Shared, claimed: &Claimed, outcome: Outcome) -> (Outcome, Vec<RoutedLeg>) {
-    // What is in a digest ends with it; each message goes on by itself if the digest fails.
-    match (&claimed.route, claimed.delivery.step, claimed.digest_of) {
-        (Some(route), Some(placed), None) => {
-            shared.planner.hand_over(outcome, route, placed, &claimed.delivery.recipients)
-        }
-        _ => (outcome, Vec::new()),
+/// Works out who goes on after an outcome, and with which deliveries. Where the next step cannot take them, for example
+/// because it is no longer configured, the outcome stands.
+pub(super) fn decide(shared: &Shared, claimed: &Claimed, outcome: Outcome, now: Timestamp) -> (Outcome, Vec<Delivery>) {
+    let (Some(route), Some(placed), Some(content)) = (&claimed.route, claimed.delivery.step, &claimed.content) else {
+        return (outcome, Vec::new());
+    };
+    if claimed.digest_of.is_some() {
+        return (of_digest(outcome, claimed, route.goes_on_after(placed.index)), Vec::new());
     }
-}
-
-/// Plans the deliveries of the legs. What no channel can render any more ends where it is, and says why.
-pub(super) fn planned(
-    shared: &Shared,
-    claimed: &Claimed,
-    outcome: Outcome,
-    legs: Vec<RoutedLeg>,
-    now: Timestamp,
-) -> (Outcome, Vec<Delivery>) {
-    let (Some(content), false) = (&claimed.content, legs.is_empty()) else { return (outcome, Vec::new()) };
+    let (moved, legs) =
+        shared.planner.hand_over(outcome.clone(), route, placed, &claimed.delivery.recipients, shared.config.uncertain);
+    if legs.is_empty() {
+        return (moved, Vec::new());
+    }
     let parcel = Parcel {
         id: claimed.delivery.id.message(),
         content,
         options: &claimed.options,
         priority: claimed.delivery.priority,
         expires_at: claimed.delivery.expires_at,
-        route: claimed.route.as_deref(),
+        route: Some(route),
     };
     match shared.planner.later(parcel, legs, now) {
-        Ok(next) => (outcome, next),
-        Err(invalid) => {
-            let reason = Reason::new("cannot_go_on", format!("the next step of its route cannot take it: {invalid}"));
-            let ended = match outcome {
-                Outcome::Final { state: RecipientState::Delivered, refused, handle, unconfirmed, reason } => {
-                    let stays = |refusal| Refusal { moves_on: false, ..refusal };
-                    let refused = refused.into_iter().map(stays).collect();
-                    Outcome::Final { state: RecipientState::Delivered, refused, handle, unconfirmed, reason }
-                }
-                _ => Outcome::ended_after(claimed.standing.uncertain_since, reason),
-            };
-            (ended, Vec::new())
+        Ok(next) => (moved, next),
+        Err(error) => {
+            tracing::warn!(delivery = %claimed.delivery.id, %error, "The next step of a route cannot take a message");
+            (outcome, Vec::new())
         }
+    }
+}
+
+/// A digest goes nowhere else: where its messages could, it is given up, and each goes on by itself.
+fn of_digest(outcome: Outcome, claimed: &Claimed, could_go_on: bool) -> Outcome {
+    match outcome {
+        Outcome::Again { hopeless: true, reason, .. } if could_go_on => {
+            Outcome::ended_after(claimed.standing.uncertain_since, reason)
+        }
+        other => other,
     }
 }
 
@@ -67,13 +63,14 @@ pub(super) async fn move_waiting(shared: &Arc<Shared>, desk: &Arc<Desk>, claimed
     } else {
         Reason::new("budget_used", format!("{} percent of the quota of `{lane}` are used", moving.used))
     };
-    let (outcome, legs) = of(shared, &claimed, Outcome::ended_after(claimed.standing.uncertain_since, reason.clone()));
-    let outcome = if legs.is_empty() {
+    let given_up = Outcome::ended_after(claimed.standing.uncertain_since, reason.clone());
+    let (outcome, next) = decide(shared, &claimed, given_up, now);
+    let outcome = if next.is_empty() && claimed.digest_of.is_none() {
         // Nobody can go on: it waits here like any other.
         Outcome::Held { at: claimed.delivery.due_at, lane: None, stays: true, reason }
     } else {
         outcome
     };
-    let settlement = settlement(shared, &claimed, outcome, legs, now);
+    let settlement = settlement(&claimed, outcome, next, now);
     outcome::settle(shared, &desk.meters, settlement).await;
 }

@@ -58,29 +58,37 @@ impl People {
         })
     }
 
-    /// Since when calls must be remembered.
-    pub(super) fn remembers_since(&self, now: Timestamp) -> Option<Timestamp> {
-        let windows = self.members.quotas().iter().map(|quota| now - quota.window);
-        windows.chain(self.day.map(|_| DayBudget::began(now))).min()
+    /// Since when calls must be remembered: for members, for the day, for what several lanes share.
+    pub(super) fn remembers_since(&self, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>, Option<Timestamp>) {
+        let longest = |quotas: &[Quota]| quotas.iter().map(|quota| now - quota.window).min();
+        let shared = self.shared.as_ref().and_then(|shared| {
+            let quotas: Vec<Quota> = shared.lock().iter().map(SlidingWindow::quota).collect();
+            longest(&quotas)
+        });
+        (longest(self.members.quotas()), self.day.map(|_| DayBudget::began(now)), shared)
     }
 
     /// Counts calls that were made before this process started. When each was answered is not known: at the latest when
     /// the longest call could have ended.
-    pub(super) fn remember(
-        &mut self,
-        calls: &[SentTo],
-        longest: std::time::Duration,
-        channel: &dyn Channel,
-        now: Timestamp,
-    ) {
+    pub(super) fn remember_members(&mut self, calls: &[SentTo], longest: std::time::Duration, now: Timestamp) {
         let answered = |at: Timestamp| (at + longest).min(now);
         let members = calls
             .iter()
             .flat_map(|call| members_of(&call.recipients).map(move |member| (member.to_owned(), answered(call.at))));
         self.members.remember(members);
+    }
+
+    /// Counts the person-times of today before this process started.
+    pub(super) fn remember_day(&mut self, people: u32, now: Timestamp) {
         if let Some(day) = &mut self.day {
-            let today = calls.iter().filter(|call| call.at >= DayBudget::began(now));
-            day.take(now, today.map(|call| channel.people(&call.recipients)).sum());
+            day.take(now, people);
+        }
+    }
+
+    /// Counts calls of this lane in the windows that it shares.
+    pub(super) fn remember_shared(&mut self, calls: Vec<Timestamp>, people: u32) {
+        if let Some(shared) = &self.shared {
+            shared.lock().iter_mut().for_each(|window| window.remember_for(calls.iter().copied(), people));
         }
     }
 
@@ -89,9 +97,10 @@ impl People {
         if let Some(until) = self.day.as_mut().and_then(|day| day.wait(now, people)) {
             return Admitted::Until(until);
         }
-        if let Some(shared) = &self.shared {
-            let slot =
-                shared.lock().iter_mut().fold(Slot::Free, |slot, window| slot.and(window.next_slot_for(now, people)));
+        // Held to the end: two lanes must not both take the last of what they share.
+        let mut shared = self.shared.as_ref().map(|shared| shared.lock());
+        if let Some(windows) = &mut shared {
+            let slot = windows.iter_mut().fold(Slot::Free, |slot, window| slot.and(window.next_slot_for(now, people)));
             match slot {
                 Slot::Free => {}
                 Slot::At(time) => return Admitted::Until(time),
@@ -120,8 +129,8 @@ impl People {
         if let Some(day) = &mut self.day {
             day.take(now, people);
         }
-        if let Some(shared) = &self.shared {
-            shared.lock().iter_mut().for_each(|window| window.take_for(now, people));
+        if let Some(windows) = &mut shared {
+            windows.iter_mut().for_each(|window| window.take_for(now, people));
         }
         Admitted::Go(taken)
     }

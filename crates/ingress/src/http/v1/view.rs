@@ -1,6 +1,6 @@
 //! What is shown of messages: the shapes of product.md §17.
 
-use domain::{AttemptRecord, DeliveryState, Message, MessageState, Reason, Recipient, RecipientState};
+use domain::{AttemptRecord, DeliveryState, ESCALATION, Message, MessageState, Reason, Recipient, RecipientState};
 use pipeline::Receipt;
 use pipeline::ports::{DeliveryRecord, MessageRecord, MessageSummary};
 use serde::Serialize;
@@ -142,6 +142,9 @@ pub(super) struct DeliveryView {
     /// Which step of its message's route it is, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u8>,
+    /// Whether it was added because nobody acknowledged the message in time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    escalation: bool,
     /// The delivery it was merged into as a digest; its own id, if it is the one that carries the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
@@ -295,7 +298,8 @@ impl From<DeliveryRecord> for DeliveryView {
             channel: delivery.lane.channel().to_owned(),
             account: delivery.lane.account().to_owned(),
             recipients: delivery.recipients.len(),
-            step: delivery.step.map(|placed| placed.index + 1),
+            step: delivery.step.map(|placed| placed.index).filter(|index| *index != ESCALATION).map(|index| index + 1),
+            escalation: delivery.step.is_some_and(|placed| placed.index == ESCALATION),
             digest: record.digest_of.map(|id| id.to_string()),
             parts_sent: Some(delivery.part).filter(|part| *part > 0),
             next_attempt_at: waiting.then(|| delivery.due_at.to_string()),

@@ -181,6 +181,8 @@ pub struct LateAnswer {
     pub attempt: AttemptRecord,
     /// The upstream's name for the message.
     pub handle: Option<String>,
+    /// The lane whose quota's window is rebuilt from it.
+    pub metered: Option<Lane>,
 }
 
 /// Whom a call went to, and when.
@@ -236,6 +238,12 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`LedgerError`] if it could not be read.
     async fn recent_recipients(&self, lane: &Lane, since: Timestamp) -> Result<Vec<SentTo>, LedgerError>;
+
+    /// Returns whom deliveries on a lane and its side lanes went to that were tried at or after `since`.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it could not be read.
+    async fn recipients_since(&self, lane: &Lane, since: Timestamp) -> Result<Vec<RecipientSet>, LedgerError>;
 
     /// Divides a claimed delivery and lets all of it wait; `false` if another claim came after this one, or if its
     /// message has no room for so many deliveries: then nothing was changed.
