@@ -6,6 +6,7 @@
 pub mod http;
 pub mod load;
 pub mod machine;
+pub mod mail;
 pub mod program;
 pub mod simulator;
 pub mod upstream;

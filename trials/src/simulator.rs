@@ -8,7 +8,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::http::Connection;
-use crate::upstream::number_in;
+use crate::upstream::numbers_in;
 
 /// Steers and observes a running simulator.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Simulator {
     async fn count(&mut self, counts: impl Fn(&Value) -> bool) -> anyhow::Result<HashMap<u64, usize>> {
         let mut seen = HashMap::new();
         for sent in self.outbox(0).await?.iter().filter(|sent| counts(sent)) {
-            if let Some(number) = number_in(sent["body"].to_string().as_bytes()) {
+            for number in numbers_in(sent["body"].to_string().as_bytes()) {
                 *seen.entry(number).or_default() += 1;
             }
         }

@@ -3,7 +3,7 @@
 //! It checks nothing: it is the floor's other end, and the stopwatch of the latency rounds. What is delivered is judged
 //! at the simulator, never here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -150,4 +150,10 @@ pub fn number_in(body: &[u8]) -> Option<u64> {
     let at = body.windows(mark.len()).position(|window| window == mark)? + mark.len();
     let digits = body[at..].iter().take_while(|byte| byte.is_ascii_digit());
     digits.map(|byte| u64::from(byte - b'0')).reduce(|number, digit| number * 10 + digit)
+}
+
+/// Finds every number that stands behind a mark, each once: a digest holds many, a mail holds one in each of its parts.
+pub fn numbers_in(body: &[u8]) -> BTreeSet<u64> {
+    let marks = body.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK.as_bytes());
+    marks.filter_map(|(at, _)| number_in(&body[at..])).collect()
 }

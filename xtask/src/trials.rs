@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use crate::run::{cargo, root, say};
+use crate::servers;
 
 /// Measures; arguments are passed on. `cargo xtask bench --against alertmanager,wechatpy --json`.
 pub(crate) fn bench() -> anyhow::Result<()> {
@@ -28,6 +29,7 @@ pub(crate) fn short_faults() -> anyhow::Result<()> {
 }
 
 fn faults_with(arguments: &[String], short: bool) -> anyhow::Result<()> {
+    servers::install()?;
     let (profile, folder) = if short { ("dev", "debug") } else { ("release", "release") };
     cargo(&["build", "--profile", profile, "--locked", "--package", "hongyan-trials"], &[])?;
     cargo(&["build", "--profile", profile, "--locked", "--package", "hongyan", "--features", "trials"], &[])?;

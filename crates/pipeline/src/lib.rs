@@ -25,6 +25,6 @@ pub use crash_point::{CRASH_POINTS, crash_point};
 pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, QuotaUse, claim_order};
 pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};
-pub use routing::{AddressBook, Routing};
+pub use routing::{AddressBook, Routing, request_hash};
 pub use sweep::{SweepConfig, Sweeper};
 pub use watch::{Heartbeats, WatchConfig, Watcher};

@@ -341,6 +341,6 @@ fn render(
 }
 
 /// The hash that finds equal requests.
-pub(crate) fn request_hash(body: &[u8]) -> RequestHash {
+pub fn request_hash(body: &[u8]) -> RequestHash {
     RequestHash::new(Sha256::digest(body).into())
 }

@@ -174,7 +174,7 @@ fn insert_delivery(
     born: Option<&BornLeased>,
 ) -> rusqlite::Result<Option<Lease>> {
     let check = match born {
-        Some(BornLeased { equal_since: Some(_), .. }) => Some(!memory.requests.holds(delivery)),
+        Some(BornLeased { equal_since: Some(_), .. }) => Some(!memory.requests.holds(delivery.request_hash, delivery)),
         _ => None,
     };
     let (state, fence) = match born {
@@ -184,7 +184,7 @@ fn insert_delivery(
     let attempted = born.map(|_| message.accepted_at);
     insert_row(connection, message.caller.as_str(), (delivery, sole), (state, fence), check, attempted)?;
     if let (Some(_), Some(at)) = (check, attempted) {
-        memory.requests.note(connection, delivery, at)?;
+        memory.requests.note(connection, delivery.request_hash, delivery, at)?;
     }
     let lease = Lease { delivery: delivery.id, fence, duplicate_check: check.unwrap_or(false) };
     Ok(born.map(|_| lease))

@@ -4,9 +4,12 @@
 //! all; if it fails, each goes on by itself, and is not merged again.
 
 use domain::{Content, Delivery, DeliveryId, Outcome, RecipientState, Timestamp};
+
 use pipeline::ports::{ClosedDigest, Companion, DigestClosing, Settlement};
+use pipeline::request_hash;
 use rusqlite::{Connection, params};
 
+use super::memory::RecentRequests;
 use super::rows;
 use super::settle::{refresh_messages, remember_escalation};
 
@@ -43,8 +46,12 @@ pub(super) fn companions(
 }
 
 /// Freezes the request of a digest and ties the others to it, all of them or none.
-pub(super) fn close(connection: &Connection, closing: &DigestClosing) -> rusqlite::Result<ClosedDigest> {
-    let leader = closing.lease.delivery.to_bytes();
+pub(super) fn close(
+    connection: &Connection,
+    requests: &mut RecentRequests,
+    closing: &DigestClosing,
+) -> rusqlite::Result<ClosedDigest> {
+    let leader = closing.leader.id.to_bytes();
     let mut waits = connection
         .prepare_cached("SELECT 1 FROM delivery WHERE id = ? AND state = 0 AND recall = 0 AND digest_of IS NULL")?;
     let mut gone = Vec::new();
@@ -56,14 +63,18 @@ pub(super) fn close(connection: &Connection, closing: &DigestClosing) -> rusqlit
     if !gone.is_empty() {
         return Ok(ClosedDigest::Gone(gone));
     }
-    let body = std::str::from_utf8(&closing.body).ok();
+    // Two digests may well say the same: the upstream must not take one for a repeat of the other.
+    let checked = closing.checked.as_ref().map(|body| (body, request_hash(body)));
+    let checked = checked.filter(|(_, hash)| !requests.holds(*hash, &closing.leader));
+    let body = checked.map_or(&closing.body, |(body, _)| body);
+    let text = std::str::from_utf8(body).ok();
     // Once closed, the time of one of its messages is no longer the time of the whole.
     let closed = connection
         .prepare_cached(
-            "UPDATE delivery SET body = ?, digest_of = id, expires_at = NULL, duplicate_check = 0
+            "UPDATE delivery SET body = ?, digest_of = id, expires_at = NULL, duplicate_check = ?
              WHERE id = ? AND fence = ? AND state = 1 AND recall = 0",
         )?
-        .execute(params![body, leader, closing.lease.fence])?;
+        .execute(params![text, checked.is_some(), leader, closing.lease.fence])?;
     if closed == 0 {
         return Ok(ClosedDigest::Stale);
     }
@@ -71,8 +82,11 @@ pub(super) fn close(connection: &Connection, closing: &DigestClosing) -> rusqlit
     for companion in &closing.companions {
         join.execute(params![RecipientState::Joined as u8, leader, companion.to_bytes()])?;
     }
+    if let Some((_, hash)) = checked {
+        requests.note(connection, hash, &closing.leader, closing.now)?;
+    }
     pipeline::crash_point("digest-before-commit");
-    Ok(ClosedDigest::Closed)
+    Ok(ClosedDigest::Closed { body: body.clone(), checked: checked.is_some() })
 }
 
 /// Ends those merged into a delivery as it ended. `true` if it failed: then all of them wait again, each by itself.

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
-use domain::{Delivery, DeliveryId, MessageId, Timestamp};
+use domain::{Delivery, DeliveryId, MessageId, RequestHash, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::search;
@@ -63,17 +63,23 @@ impl RecentRequests {
         Ok(recent)
     }
 
-    /// Tells whether an equal request of another delivery went out lately on the same lane: then the upstream would swallow this one, if it
-    /// carried the duplicate check.
-    pub(super) fn holds(&self, delivery: &Delivery) -> bool {
-        let key = key(delivery.request_hash.short(), delivery.lane.main().as_str());
+    /// Tells whether an equal request of another delivery went out lately on the same lane: then the upstream would
+    /// swallow this one, if it carried the duplicate check.
+    pub(super) fn holds(&self, hash: RequestHash, delivery: &Delivery) -> bool {
+        let key = key(hash.short(), delivery.lane.main().as_str());
         let of_another = |noted: &HashMap<u64, DeliveryId>| noted.get(&key).is_some_and(|by| *by != delivery.id);
         of_another(&self.current) || of_another(&self.before)
     }
 
     /// Notes that a request goes out.
-    pub(super) fn note(&mut self, connection: &Connection, delivery: &Delivery, at: Timestamp) -> rusqlite::Result<()> {
-        let (hash, lane) = (delivery.request_hash.short(), delivery.lane.main());
+    pub(super) fn note(
+        &mut self,
+        connection: &Connection,
+        hash: RequestHash,
+        delivery: &Delivery,
+        at: Timestamp,
+    ) -> rusqlite::Result<()> {
+        let (hash, lane) = (hash.short(), delivery.lane.main());
         let lane = lane.as_str();
         connection
             .prepare_cached("INSERT INTO request (hash, lane, at, delivery) VALUES (?, ?, ?, ?)")?

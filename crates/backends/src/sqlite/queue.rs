@@ -10,11 +10,11 @@ use domain::{
     CallerId, Content, Delivery, DeliveryId, Lane, MessageId, Priority, Reason, RecipientSet, RecipientState, Standing,
     Timestamp, turns,
 };
-use pipeline::claim_order;
 use pipeline::ports::{
     Claim, Claimed, Claims, ClosedDigest, Companion, DigestClosing, Division, LateAnswer, Lease, LedgerError, Moving,
     Queue, SentTo, Settled, Settlement,
 };
+use pipeline::{claim_order, request_hash};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::admit::{insert_more, last_position};
@@ -157,10 +157,11 @@ fn take(
         Err(error) if is_about_one(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    // What was claimed and put back was not sent: others may have been, meanwhile.
-    let undecided = taken.duplicate_check.is_none() || standing.attempts == 0;
+    // What was claimed and put back was not sent: others may have been, meanwhile. A digest was decided when it was closed.
+    let is_digest = taken.digest_of.is_some();
+    let undecided = !is_digest && (taken.duplicate_check.is_none() || standing.attempts == 0);
     if undecided && claim.equal_since.is_some() {
-        standing.duplicate_check = !memory.requests.holds(&delivery);
+        standing.duplicate_check = !memory.requests.holds(delivery.request_hash, &delivery);
     }
     let check = match claim.moving {
         Some(_) => taken.duplicate_check,
@@ -173,7 +174,8 @@ fn take(
         )?
         .execute(params![LEASED, fence, claim.now.as_millis(), check, id.to_bytes()])?;
     if claim.equal_since.is_some() {
-        memory.requests.note(connection, &delivery, claim.now)?;
+        let of_digest = taken.frozen.as_deref().filter(|_| is_digest).map(request_hash);
+        memory.requests.note(connection, of_digest.unwrap_or(delivery.request_hash), &delivery, claim.now)?;
     }
     let mut find = connection.prepare_cached(
         "SELECT COALESCE(content, (SELECT content FROM long_content WHERE message_id = id)), options, route FROM message WHERE id = ?",
@@ -468,7 +470,10 @@ impl Queue for SqliteLedger {
     }
 
     async fn close_digest(&self, closing: DigestClosing) -> Result<ClosedDigest, LedgerError> {
-        self.writer.change("close a digest", move |connection| digest::close(connection, &closing)).await
+        let close = move |connection: &Connection, memory: &mut Memory| {
+            digest::close(connection, &mut memory.requests, &closing)
+        };
+        self.writer.change_memory("close a digest", close).await
     }
 
     async fn note_late(&self, late: LateAnswer) -> Result<(), LedgerError> {

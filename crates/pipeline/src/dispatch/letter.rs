@@ -71,9 +71,16 @@ pub(super) async fn write(shared: &Arc<Shared>, channel: Arc<dyn Channel>, claim
         match gather(shared, channel.as_ref(), &claimed, &content, now).await {
             Gathered::Alone => {}
             Gathered::Wait(outcome) => return Written::Not(claimed, outcome),
-            Gathered::Closed(body) => {
-                let claimed = as_digest(claimed);
-                return Written::Letter(Letter { claimed, channel, body, protected: false, last_part: true, content });
+            Gathered::Closed { body, checked } => {
+                let claimed = as_digest(claimed, checked);
+                return Written::Letter(Letter {
+                    claimed,
+                    channel,
+                    body,
+                    protected: checked,
+                    last_part: true,
+                    content,
+                });
             }
         }
     }
@@ -100,10 +107,10 @@ pub(super) async fn write(shared: &Arc<Shared>, channel: Arc<dyn Channel>, claim
 }
 
 /// What holds for the one that carries the others: it is not its own message's any more.
-fn as_digest(mut claimed: Claimed) -> Claimed {
+fn as_digest(mut claimed: Claimed, checked: bool) -> Claimed {
     claimed.digest_of = Some(claimed.delivery.id);
     claimed.delivery.expires_at = None;
-    claimed.standing.duplicate_check = false;
+    claimed.standing.duplicate_check = checked;
     claimed
 }
 
@@ -144,8 +151,8 @@ enum Gathered {
     Alone,
     /// It waits for more.
     Wait(Outcome),
-    /// It is a digest, and this is its request.
-    Closed(Bytes),
+    /// It is a digest, and this is its request, with the upstream's duplicate check or without.
+    Closed { body: Bytes, checked: bool },
 }
 
 /// Merges what waits for the same recipient in the same group; closing the digest freezes its bytes.
@@ -174,16 +181,16 @@ async fn gather(
         }
     }
     while !companions.is_empty() {
-        let Some((included, body)) = merged(channel, claimed, content, &companions, limit) else {
-            return Gathered::Alone;
-        };
-        let joining = companions[..included - 1].iter().map(|companion| companion.delivery).collect();
-        let closing = DigestClosing { lease: claimed.lease, companions: joining, body: body.clone() };
+        let Some(merged) = merged(channel, claimed, content, &companions, limit) else { return Gathered::Alone };
+        let joining = companions[..merged.included - 1].iter().map(|companion| companion.delivery).collect();
+        let (lease, leader) = (claimed.lease, claimed.delivery.clone());
+        let Merged { body, checked, .. } = merged;
+        let closing = DigestClosing { lease, leader, companions: joining, body, checked, now };
         crash_point("digest-before-close");
         match shared.ledger.close_digest(closing).await {
-            Ok(ClosedDigest::Closed) => {
+            Ok(ClosedDigest::Closed { body, checked }) => {
                 crash_point("digest-after-close");
-                return Gathered::Closed(body);
+                return Gathered::Closed { body, checked };
             }
             Ok(ClosedDigest::Gone(gone)) => companions.retain(|companion| !gone.contains(&companion.delivery)),
             Ok(ClosedDigest::Stale) => return Gathered::Alone,
@@ -196,14 +203,22 @@ async fn gather(
     Gathered::Alone
 }
 
-/// As many of the messages as fit, as one request; how many, the first included. `None` if only the first fits.
+/// Several messages as one request.
+struct Merged {
+    /// How many, the first included.
+    included: usize,
+    body: Bytes,
+    checked: Option<Bytes>,
+}
+
+/// As many of the messages as fit. `None` if only the first does.
 fn merged(
     channel: &dyn Channel,
     claimed: &Claimed,
     content: &Content,
     companions: &[Companion],
     limit: usize,
-) -> Option<(usize, Bytes)> {
+) -> Option<Merged> {
     let contents: Vec<Content> =
         std::iter::once(content.clone()).chain(companions.iter().map(|companion| companion.content.clone())).collect();
     let merged = merge(&contents, limit)?;
@@ -214,9 +229,9 @@ fn merged(
     let safe = others.clone().map(|options| options.safe).chain([claimed.options.safe]).max().unwrap_or(0);
     let mentions = std::iter::once(&claimed.options).chain(others).map(|options| &options.mention);
     let options = Options { safe, mention: merge_mentions(mentions), ..claimed.options.clone() };
-    // Two digests may well say the same: the upstream must not take one for a repeat of the other.
-    let body = render(channel, &merged.content, &options, (claimed, false)).ok()?;
-    Some((merged.included, body))
+    let rendered = |check| render(channel, &merged.content, &options, (claimed, check)).ok();
+    let checked = channel.duplicate_check().and_then(|_| rendered(true));
+    Some(Merged { included: merged.included, body: rendered(false)?, checked })
 }
 
 /// Renders; a panic of the channel is a violation like any other.

@@ -60,6 +60,11 @@ impl House {
         self.gateway = self.gateway.clone().set(name, value);
     }
 
+    /// Gives the gateway a configuration file; before it is opened.
+    pub(crate) fn configure(&self, text: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.gateway.folder.join("hongyan.toml"), text)?)
+    }
+
     /// Moves the machine's clock, as the gateway finds it at its next start, and the simulator's.
     pub(crate) fn move_clock(&mut self, millis: i64) -> anyhow::Result<()> {
         let file = self.gateway.folder.join("clock");
@@ -152,6 +157,9 @@ pub(crate) async fn read(http: &mut Connection, id: &str) -> anyhow::Result<Valu
     Ok(answer.json())
 }
 
+/// What a caller hands in under a number.
+pub(crate) type Body = fn(u64) -> Value;
+
 /// A numbered text to one of the members.
 pub(crate) fn to_member(number: u64) -> Value {
     json!({ "to": { "users": [format!("m{}", number % MEMBERS + 1)] }, "text": load::text(number, 60) })
@@ -161,11 +169,11 @@ pub(crate) fn to_member(number: u64) -> Value {
 pub(crate) type Accepted = Arc<Mutex<BTreeMap<u64, String>>>;
 
 /// Hands one message in as a careful caller: again, with the same key, until there is a receipt.
-pub(crate) async fn insist(http: &mut Connection, number: u64, accepted: &Accepted) -> anyhow::Result<()> {
+pub(crate) async fn insist(http: &mut Connection, number: u64, body: Body, accepted: &Accepted) -> anyhow::Result<()> {
     let deadline = Instant::now() + QUIET;
     let key = format!("number-{number}");
     loop {
-        let body = to_member(number).to_string();
+        let body = body(number).to_string();
         let headers = [("idempotency-key", key.as_str())];
         let answer = http.request_with(Method::POST, "/v1/messages", body, &headers).await;
         if let Ok(answer) = answer
@@ -180,8 +188,20 @@ pub(crate) async fn insist(http: &mut Connection, number: u64, accepted: &Accept
     }
 }
 
-/// Callers that hand in `numbers` over several connections, a pause between two; each insists.
+/// Callers that hand in `numbers` for members over several connections, a pause between two; each insists.
 pub(crate) fn callers(
+    gateway: &Gateway,
+    numbers: std::ops::Range<u64>,
+    connections: usize,
+    pause: Duration,
+    accepted: &Accepted,
+) -> tokio::task::JoinHandle<anyhow::Result<()>> {
+    callers_of(to_member, gateway, numbers, connections, pause, accepted)
+}
+
+/// The same with other messages.
+pub(crate) fn callers_of(
+    body: Body,
     gateway: &Gateway,
     numbers: std::ops::Range<u64>,
     connections: usize,
@@ -195,7 +215,7 @@ pub(crate) fn callers(
             tokio::spawn(async move {
                 let mut http = Connection::new(address, Some(KEY));
                 for number in numbers {
-                    insist(&mut http, number, &accepted).await?;
+                    insist(&mut http, number, body, &accepted).await?;
                     tokio::time::sleep(pause).await;
                 }
                 anyhow::Ok(())

@@ -9,7 +9,7 @@ use crate::Trial;
 use crate::house::{Accepted, House, callers};
 
 /// How long a killed gateway may take until it sends again.
-const BACK_WITHIN: Duration = Duration::from_secs(3);
+pub(crate) const BACK_WITHIN: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
     let (kills, messages) = trial.either((10, 500), (200, 10_000));

@@ -17,6 +17,7 @@ mod paused;
 mod points;
 mod poison;
 mod records;
+mod routes;
 mod secrets;
 
 use std::path::{Path, PathBuf};
@@ -56,6 +57,11 @@ macro_rules! row {
 
 const ROWS: &[Row] = &[
     row!("F1", "kill -9 at random moments loses nothing", kills::run),
+    row!(
+        "F1-routes",
+        "kill -9 loses nothing with fallback, digests, mail and escalation in the traffic",
+        routes::kills
+    ),
     row!("F3", "death at every named point loses nothing", points::run),
     row!("F6", "a full disk is answered, and got over without a restart", disk_full::run),
     row!("F7", "a damaged, foreign or older database is refused", damage::run),

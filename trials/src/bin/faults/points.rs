@@ -9,7 +9,10 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::Trial;
-use crate::house::{Accepted, House, callers, to_member};
+use trials::mail::MailServer;
+
+use crate::house::{Accepted, House, callers, callers_of, to_member};
+use crate::routes;
 
 /// The points of `hongyan-pipeline`'s list, read from the binary so that none is forgotten.
 fn points(binary: &Path) -> anyhow::Result<Vec<String>> {
@@ -23,15 +26,17 @@ fn points(binary: &Path) -> anyhow::Result<Vec<String>> {
 pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
     let times = trial.either(1, 20);
     let points = points(&trial.binary)?;
+    let mail = MailServer::start(&trial.folder.join("mail"))?;
     let mut redelivered = 0;
     for point in &points {
         for pass in 0..times {
             let folder = trial.folder.join(format!("{point}-{pass}"));
             std::fs::create_dir(&folder)?;
-            redelivered += die_at(trial, &folder, point).await.with_context(|| point.clone())?;
+            redelivered += die_at(trial, &folder, point, &mail).await.with_context(|| point.clone())?;
             // Two hundred ledgers are not kept.
             crate::secrets::none_in(&folder)?;
             std::fs::remove_dir_all(&folder)?;
+            mail.forget()?;
         }
     }
     Ok(
@@ -40,9 +45,16 @@ pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
 }
 
 /// Lets the gateway die at a point, starts it again, and looks whether all is well.
-async fn die_at(trial: &Trial, folder: &Path, point: &str) -> anyhow::Result<usize> {
+async fn die_at(trial: &Trial, folder: &Path, point: &str, mail: &MailServer) -> anyhow::Result<usize> {
     let mut house = House::prepare_in(trial, folder).await?;
+    let by_routes = passed_by_routes(point);
+    if by_routes {
+        routes::configure(&house, mail)?;
+    }
     let accepted = Accepted::default();
+    if point == "divide-before-commit" {
+        house.set("HONGYAN__QUOTA__MEMBER_PER_MINUTE", "1");
+    }
     let seen_before = passed_by_an_earlier_run(point);
     if seen_before {
         // What this point works on is made by a run without it.
@@ -60,7 +72,8 @@ async fn die_at(trial: &Trial, folder: &Path, point: &str) -> anyhow::Result<usi
     house.set("HONGYAN_CRASH", &format!("{point}:{pass}"));
     let started = house.open().await;
     let kept = if seen_before { std::mem::take(&mut *accepted.lock()) } else { BTreeMap::new() };
-    let sending = callers(&house.gateway, 100..130, 4, Duration::from_millis(5), &accepted);
+    let body = if by_routes { routes::body } else { to_member };
+    let sending = callers_of(body, &house.gateway, 100..130, 4, Duration::from_millis(5), &accepted);
     match started {
         Ok(_) => {
             provoke(&mut house, point).await?;
@@ -72,11 +85,23 @@ async fn die_at(trial: &Trial, folder: &Path, point: &str) -> anyhow::Result<usi
     house.process = None;
     house.set("HONGYAN_CRASH", "");
     house.simulator.clear_faults().await?;
+    let divided = point == "divide-before-commit";
+    if divided {
+        // The minute in which one of them had all that fits is over.
+        house.move_clock(61_000)?;
+    }
     house.open().await?;
     sending.await??;
     drop(kept);
     let accepted = accepted.lock().clone();
-    let redelivered = house.all_seen_once(&accepted).await?;
+    let redelivered = if by_routes {
+        routes::all_came(&mut house, mail, &accepted).await?
+    } else {
+        house.all_seen_once(&accepted).await?
+    };
+    if divided {
+        routes::both_have_it(&mut house).await?;
+    }
     house.stop()?;
     Ok(redelivered)
 }
@@ -84,6 +109,11 @@ async fn die_at(trial: &Trial, folder: &Path, point: &str) -> anyhow::Result<usi
 /// Points that only old things pass: what they forget must be there already.
 fn passed_by_an_earlier_run(point: &str) -> bool {
     point.starts_with("forget")
+}
+
+/// Points that only routes lead to.
+fn passed_by_routes(point: &str) -> bool {
+    ["hand-over", "digest", "escalation"].iter().any(|name| point.starts_with(name))
 }
 
 /// Makes happen what passes the point, where plain traffic does not.
@@ -110,6 +140,7 @@ async fn provoke(house: &mut House, point: &str) -> anyhow::Result<()> {
             let _it_dies = http.request(Method::POST, &format!("/v1/messages/{id}/recall"), "").await;
             Ok(())
         }
+        "divide-before-commit" => routes::to_be_divided(house).await,
         "release-before" => house.process.as_ref().context("a running gateway")?.signal("TERM"),
         _ => Ok(()),
     }

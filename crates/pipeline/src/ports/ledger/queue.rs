@@ -155,17 +155,28 @@ pub struct Companion {
 pub struct DigestClosing {
     /// The right to send it.
     pub lease: Lease,
+    /// The delivery that carries it.
+    pub leader: Delivery,
     /// Those merged into it.
     pub companions: Vec<DeliveryId>,
     /// The request.
     pub body: Bytes,
+    /// The request with the upstream's duplicate check, if that has one: taken unless an equal one went out lately.
+    pub checked: Option<Bytes>,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// Whether a digest was closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClosedDigest {
     /// It is on disk.
-    Closed,
+    Closed {
+        /// The request that was taken.
+        body: Bytes,
+        /// Whether it carries the duplicate check.
+        checked: bool,
+    },
     /// These do not wait any more: nothing was changed.
     Gone(Vec<DeliveryId>),
     /// Another claim came after this one: nothing was changed.
