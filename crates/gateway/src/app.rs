@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wecom::{AgentId, MemoryTokenStore, TokenStore, Transport};
 
-use crate::config::{Config, DeliveryVia, LedgerEngine};
+use crate::config::{Config, DeliveryVia, LedgerEngine, MailSection};
 use crate::{first_key, observe, server};
 
 /// How long an idempotency key is kept.
@@ -80,10 +80,9 @@ pub fn channels(config: &Config) -> anyhow::Result<Channels> {
         members: chat.members.clone(),
     });
     let mail = config.mail.iter().map(|(name, mail)| {
-        let url = mail.url.clone().with_context(|| format!("mail.{name}.url is missing"))?;
         Ok(MailConfig {
             name: name.clone(),
-            server: MailServer { url: url.0, from: mail.from.clone(), ca_file: mail.ca_file.clone() },
+            server: mail_server(name, mail)?,
             concurrency: mail.concurrency,
             quota: per_minute(mail.per_minute.unwrap_or(config.quota.mail_per_minute)),
             timeout: mail.timeout.0,
@@ -118,6 +117,15 @@ pub fn channels(config: &Config) -> anyhow::Result<Channels> {
         },
     });
     Ok(built?)
+}
+
+/// Where a mail server is, and how it is logged in to.
+///
+/// # Errors
+/// If it has no URL.
+pub fn mail_server(name: &str, mail: &MailSection) -> anyhow::Result<MailServer> {
+    let url = mail.url.clone().with_context(|| format!("mail.{name}.url is missing"))?;
+    Ok(MailServer { url: url.0, from: mail.from.clone(), ca_file: mail.ca_file.clone() })
 }
 
 fn per_minute(limit: u32) -> Quota {

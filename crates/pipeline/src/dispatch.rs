@@ -47,7 +47,7 @@ use crate::telemetry::{Happening as _, LedgerFailed};
 
 pub(crate) use self::desk::{Desk, Reservation};
 pub use self::lane::claim_order;
-pub use self::quotas::{LaneQuotas, QuotaUse};
+pub use self::quotas::{LaneQuotas, QuotaUse, window_name};
 
 /// How long a lane waits after the ledger failed.
 const LEDGER_PAUSE: Duration = Duration::from_millis(500);

@@ -22,7 +22,7 @@ pub mod telemetry;
 
 pub use accept::{AcceptError, Intake, IntakeConfig, Receipt, Way};
 pub use crash_point::{CRASH_POINTS, crash_point};
-pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, QuotaUse, claim_order};
+pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, QuotaUse, claim_order, window_name};
 pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};
 pub use routing::{AddressBook, Routing, request_hash};

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use domain::{Attempt, FailureClass, Lane, LaneState, RecipientState, Timestamp};
+use domain::{Attempt, FailureClass, Lane, LaneState, RecipientState, Slot, Timestamp};
 use metrics::{Counter, Gauge, Histogram};
 
-use crate::dispatch::Desk;
+use crate::dispatch::{Desk, LaneQuotas};
 
 /// Every metric, with its kind and meaning: the source of docs/metrics.md.
 pub const METRICS: &[(&str, &str, &str)] = &[
@@ -24,11 +24,55 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("hongyan_deliveries_retried_total", "counter", "Deliveries to be tried again, by `channel`."),
     ("hongyan_stale_settlements_total", "counter", "Outcomes refused because another claim came later."),
     ("hongyan_lane_closed", "gauge", "1 while the circuit breaker keeps a `lane` closed."),
+    ("hongyan_quota_limit", "gauge", "The most in a `window` that `lane` may send, of what it `counts`."),
+    ("hongyan_quota_used", "gauge", "How much of a quota is used, by `lane`, `counts` and `window`."),
+    ("hongyan_quota_left", "gauge", "How much of a quota is left, by `lane`, `counts` and `window`."),
+    (
+        "hongyan_quota_forecast_seconds",
+        "gauge",
+        "In how long the last of what waits now will have gone at a quota's pace, by `lane`, `counts` and `window`.",
+    ),
+    ("hongyan_members_at_limit", "gauge", "Members to whom an application may send nothing for now, by `lane`."),
+    ("hongyan_deliveries_waiting", "gauge", "Deliveries that wait, by `lane`."),
     ("hongyan_ledger_errors_total", "counter", "Ledger operations that failed."),
     ("wechat_messages_sent_total", "counter", "Calls that WeCom took."),
     ("wechat_messages_failed_total", "counter", "Deliveries given up."),
     ("wechat_last_success_timestamp", "gauge", "Unix time of the last call that WeCom took."),
 ];
+
+/// The quotas as they are when somebody looks: gauges, and no log line.
+#[derive(Debug)]
+pub struct QuotasSeen<'a> {
+    /// Every lane with its quotas.
+    pub lanes: &'a [LaneQuotas],
+    /// What waits on each lane.
+    pub backlog: &'a [(Lane, u64)],
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Happening for QuotasSeen<'_> {
+    fn emit(self) {
+        for lane in self.lanes {
+            let name = lane.lane.to_string();
+            let waiting = lane.waiting(self.backlog);
+            metrics::gauge!("hongyan_deliveries_waiting", "lane" => name.clone()).set(waiting as f64);
+            if !lane.member_quotas.is_empty() {
+                let full = lane.members.iter().filter(|member| matches!(member.next, Slot::At(_))).count();
+                metrics::gauge!("hongyan_members_at_limit", "lane" => name.clone()).set(full as f64);
+            }
+            for quota in &lane.quotas {
+                let labels =
+                    [("lane", name.clone()), ("counts", quota.counts.to_owned()), ("window", quota.window_name())];
+                let forecast = quota.forecast(waiting, self.now).map_or(0.0, |at| at.since(self.now).as_secs_f64());
+                metrics::gauge!("hongyan_quota_limit", &labels).set(quota.limit);
+                metrics::gauge!("hongyan_quota_used", &labels).set(quota.used);
+                metrics::gauge!("hongyan_quota_left", &labels).set(quota.left());
+                metrics::gauge!("hongyan_quota_forecast_seconds", &labels).set(forecast);
+            }
+        }
+    }
+}
 
 /// Something that happened.
 pub trait Happening {

@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
+use channels::Email;
+use domain::Quota;
 use serde_json::{Value, json};
 use wecom::api::robot::RobotMessage;
 use wecom::{AgentId, Client, ErrCode, Error, Method, RobotClient, RobotKey};
 
 use super::{Context, DONE, FAILED, print};
 use crate::app;
-use crate::config::{Config, check};
+use crate::config::{Config, MailSection, check};
 
 /// How far this machine's clock may be off.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
@@ -51,10 +53,10 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
     let loaded = context.load()?;
     let mut findings = Vec::new();
     match check(&loaded.config) {
-        Ok(_) if loaded.config.apps.is_empty() && loaded.config.robots.is_empty() => findings.push(Finding::bad(
+        Ok(_) if no_way_out(&loaded.config) => findings.push(Finding::bad(
             "config",
-            "no application and no robot is configured",
-            "set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY",
+            "no application, no robot and no mail server is configured",
+            "set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY, or HONGYAN_SMTP_URL",
         )),
         Ok(warnings) if warnings.is_empty() => findings.push(Finding::good("config", "can be used")),
         Ok(warnings) => {
@@ -77,6 +79,10 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
         print_finding(finding, context);
     }
     Ok(if good { DONE } else { FAILED })
+}
+
+fn no_way_out(config: &Config) -> bool {
+    config.apps.is_empty() && config.robots.is_empty() && config.mail.is_empty()
 }
 
 fn print_finding(finding: &Finding, context: &Context) {
@@ -118,7 +124,13 @@ async fn upstream(config: &Config) -> Vec<Finding> {
         Ok(transport) => transport,
         Err(error) => return vec![Finding::bad("wecom", format!("{error:#}"), "mend wecom.api_base or wecom.proxy")],
     };
-    let mut findings = vec![clock(config).await];
+    let mut findings = Vec::new();
+    if !(config.apps.is_empty() && config.robots.is_empty()) {
+        findings.push(clock(config).await);
+    }
+    for (name, section) in &config.mail {
+        findings.push(mail(name, section).await);
+    }
     for (name, section) in &config.apps {
         let (Ok(agent), Some(secret)) = (section.agent_id.parse().map(AgentId), section.secret.clone()) else {
             continue;
@@ -136,6 +148,27 @@ async fn upstream(config: &Config) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// Connects and logs in, and sends nothing.
+async fn mail(name: &str, section: &MailSection) -> Finding {
+    let what = format!("mail.{name}");
+    let limit = Quota { limit: 1, window: section.timeout.0 };
+    let server = match app::mail_server(name, section) {
+        Ok(server) => server,
+        Err(error) => return Finding::bad(what, format!("{error:#}"), "set it to smtp://… or smtps://…"),
+    };
+    let connected = match Email::new(name, &server, (1, limit, section.timeout.0)) {
+        Ok(email) => email.probe().await,
+        Err(error) => return Finding::bad(what, error.to_string(), "mend the option named"),
+    };
+    match connected {
+        Ok(()) => Finding::good(what, "can be reached, and lets us in"),
+        Err(reason) => {
+            let mend = reason.hint.as_deref().unwrap_or("check host, port, `tls` and the login of its URL");
+            Finding::bad(what, reason.text, mend.to_owned())
+        }
+    }
 }
 
 async fn application(name: &str, agent: AgentId, client: &Client) -> Vec<Finding> {

@@ -93,7 +93,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
         warnings.push("delivery.via = \"file\": nothing is sent to WeCom".to_owned());
     }
     if config.apps.is_empty() && config.robots.is_empty() && config.mail.is_empty() {
-        warnings.push("no application and no robot is configured: every message will be refused; set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY".to_owned());
+        warnings.push("no application, no robot and no mail server is configured: every message will be refused; set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY, or HONGYAN_SMTP_URL".to_owned());
     }
     Ok(warnings)
 }

@@ -165,6 +165,23 @@ async fn doctor_names_what_is_wrong_and_how_to_mend_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_tries_the_mail_server_and_sends_nothing() {
+    let desk = desk().await;
+    let server = crate::kit::mail::MailServer::plain();
+    let url = server.plain_section().url.unwrap();
+    let with = |url: String| {
+        move |command: &mut Command| {
+            command.env("HONGYAN_SMTP_URL", &url).env("HONGYAN_SMTP_FROM", "pmc@example.com");
+        }
+    };
+    let (code, out, _) = desk.run_with(&["doctor"], with(url.0.expose().to_owned())).await;
+    assert!(code == 0 && out.contains("mail.default: can be reached"), "{out}");
+    assert!(server.mails().is_empty());
+    let (code, out, _) = desk.run_with(&["doctor"], with("smtp://127.0.0.1:9?tls=none".to_owned())).await;
+    assert!(code == 1 && out.contains("BAD   mail.default") && out.contains('→'), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_made_listed_and_revoked() {
     let desk = desk().await;
     let (code, out, err) = desk.run(&["key", "create", "--caller", "erp", "--robots", "default"]).await;

@@ -16,6 +16,7 @@ mod kit;
 mod mail;
 mod messages;
 mod operator;
+mod own_channel;
 mod quiet_hours;
 mod quota;
 mod recall;

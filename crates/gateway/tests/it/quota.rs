@@ -126,6 +126,40 @@ async fn a_message_to_several_is_divided_where_one_of_them_has_no_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_show_what_is_used_left_and_forecast() {
+    let clock = HandClock::new(Timestamp::from_millis(1_790_000_000_000));
+    let house = TestHouse::start_at(Arc::new(clock.clone()), |config| {
+        config.quota.member_per_minute = 1;
+        // The figures are the process's: other tests have lanes of the same names.
+        let robot = config.robots["default"].clone();
+        config.robots.insert("counted".to_owned(), robot);
+    })
+    .await;
+    for i in 0..30 {
+        house.caller.accepted(json!({ "to": { "robots": ["counted"] }, "text": format!("n{i}") })).await;
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let labels = r#"{lane="wecom_robot:counted",counts="calls",window="60s"}"#;
+    let expected = [
+        format!("hongyan_quota_limit{labels} 20"),
+        format!("hongyan_quota_used{labels} 20"),
+        format!("hongyan_quota_left{labels} 0"),
+        format!("hongyan_quota_forecast_seconds{labels} 30"),
+        "hongyan_deliveries_waiting{lane=\"wecom_robot:counted\"} 10".to_owned(),
+    ];
+    loop {
+        let metrics = house.caller.get("/metrics").await.text;
+        if expected.iter().all(|line| metrics.lines().any(|shown| shown == line)) {
+            break;
+        }
+        let about = metrics.lines().filter(|line| line.contains("counted")).collect::<Vec<_>>().join("\n");
+        assert!(std::time::Instant::now() < deadline, "{about}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_member_was_sent_counts_after_a_restart() {
     let clock = HandClock::new(Timestamp::from_millis(1_790_000_000_000));
     let house = TestHouse::start_at(Arc::new(clock.clone()), |_| {}).await;

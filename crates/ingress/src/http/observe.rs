@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use pipeline::telemetry::{Happening as _, QuotasSeen};
 use serde_json::json;
 
 use super::{Api, ApiError};
@@ -39,5 +40,9 @@ async fn ready(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, ApiErro
 }
 
 async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {
+    // What is counted as it happens needs no look; a ledger in trouble shows in its own counter.
+    if let Ok(backlog) = api.ledger.backlog().await {
+        QuotasSeen { lanes: &api.dispatcher.quotas(), backlog: &backlog, now: api.clock.now() }.emit();
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (api.metrics)())
 }

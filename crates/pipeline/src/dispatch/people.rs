@@ -86,7 +86,7 @@ impl People {
     }
 
     /// Counts calls of this lane in the windows that it shares.
-    pub(super) fn remember_shared(&mut self, calls: Vec<Timestamp>, people: u32) {
+    pub(super) fn remember_shared(&self, calls: Vec<Timestamp>, people: u32) {
         if let Some(shared) = &self.shared {
             shared.lock().iter_mut().for_each(|window| window.remember_for(calls.iter().copied(), people));
         }

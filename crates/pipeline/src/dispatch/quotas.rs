@@ -28,6 +28,13 @@ pub struct LaneQuotas {
     pub estimated: bool,
 }
 
+impl LaneQuotas {
+    /// How many deliveries wait, those that are held for members included.
+    pub fn waiting(&self, backlog: &[(Lane, u64)]) -> u64 {
+        backlog.iter().filter(|(lane, _)| lane.main() == self.lane).map(|(_, count)| count).sum()
+    }
+}
+
 /// One quota.
 #[derive(Clone, Debug)]
 pub struct QuotaUse {
@@ -41,6 +48,33 @@ pub struct QuotaUse {
     pub used: u32,
     /// When there is room again, if there is none.
     pub free_at: Option<Timestamp>,
+}
+
+impl QuotaUse {
+    /// How much is left.
+    pub fn left(&self) -> u32 {
+        self.limit.saturating_sub(self.used)
+    }
+
+    /// The window as it is shown: `60s`, `1h`, `day`.
+    pub fn window_name(&self) -> String {
+        self.window.map_or_else(|| "day".to_owned(), window_name)
+    }
+
+    /// When the last of what waits now will have gone at an even pace; `None` if all of it fits at once.
+    pub fn forecast(&self, waiting: u64, now: Timestamp) -> Option<Timestamp> {
+        let over = waiting.saturating_sub(u64::from(self.left()));
+        let window = self.window.filter(|_| self.counts == "calls" && over > 0)?;
+        Some(now + window.mul_f64(over as f64 / f64::from(self.limit.max(1))))
+    }
+}
+
+/// A window as it is shown: `60s`, `1h`.
+pub fn window_name(window: Duration) -> String {
+    match window.as_secs() {
+        seconds if seconds >= 3600 && seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        seconds => format!("{seconds}s"),
+    }
 }
 
 pub(super) fn of(shared: &Shared) -> Vec<LaneQuotas> {

@@ -1,12 +1,11 @@
 //! `GET /v1/quotas`: what of each quota is used, what is left, when there is room again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use domain::{LaneState, MemberUse, Quota, Scope, Slot};
-use pipeline::{LaneQuotas, QuotaUse};
+use domain::{Lane, LaneState, MemberUse, Quota, Scope, Slot, Timestamp};
+use pipeline::{LaneQuotas, QuotaUse, window_name};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -103,79 +102,61 @@ pub(super) struct MemberView {
 )]
 pub(super) async fn quotas(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Vec<LaneView>>, ApiError> {
     need(&caller, Scope::Read)?;
-    let waiting: BTreeMap<String, u64> =
-        api.ledger.backlog().await?.into_iter().map(|(lane, count)| (lane.to_string(), count)).collect();
+    let backlog = api.ledger.backlog().await?;
     let now = api.clock.now();
-    let lanes = api.dispatcher.quotas().into_iter().map(|lane| view(lane, &waiting, now));
+    let lanes = api.dispatcher.quotas().into_iter().map(|lane| view(lane, &backlog, now));
     Ok(Json(lanes.collect()))
 }
 
-fn view(lane: LaneQuotas, waiting: &BTreeMap<String, u64>, now: domain::Timestamp) -> LaneView {
-    let side = format!("{}#", lane.lane);
-    let all: u64 = waiting
-        .iter()
-        .filter(|(name, _)| **name == *lane.lane.as_str() || name.starts_with(&side))
-        .map(|(_, n)| n)
-        .sum();
+fn view(lane: LaneQuotas, backlog: &[(Lane, u64)], now: Timestamp) -> LaneView {
+    let waiting = lane.waiting(backlog);
     let (state, closed_until) = match lane.state {
         LaneState::Open => ("open", None),
         LaneState::Closed { until, .. } => ("closed", Some(until.to_string())),
         LaneState::Probing { .. } => ("probing", None),
     };
     let estimated = lane.estimated;
-    let quotas = lane.quotas.into_iter().map(|quota| quota_view(&quota, estimated, all, now)).collect();
+    let quotas = lane.quotas.into_iter().map(|quota| quota_view(&quota, estimated, waiting, now)).collect();
     let members = (!lane.member_quotas.is_empty()).then(|| MembersView {
         limits: lane
             .member_quotas
             .iter()
-            .map(|Quota { limit, window }| LimitView { limit: *limit, window: shown(*window) })
+            .map(|Quota { limit, window }| LimitView { limit: *limit, window: window_name(*window) })
             .collect(),
-        fullest: lane.members.into_iter().map(|member| member_view(member, &side, waiting)).collect(),
+        fullest: lane.members.into_iter().map(|member| member_view(member, &lane.lane, backlog)).collect(),
     });
     LaneView {
         channel: lane.lane.channel().to_owned(),
         account: lane.lane.account().to_owned(),
         state,
         closed_until,
-        waiting: all,
+        waiting,
         quotas,
         members,
     }
 }
 
-fn quota_view(quota: &QuotaUse, estimated: bool, waiting: u64, now: domain::Timestamp) -> QuotaView {
-    let QuotaUse { counts, limit, window, used, free_at } = *quota;
-    let left = limit.saturating_sub(used);
-    let over = waiting.saturating_sub(u64::from(left));
-    let forecast = window.filter(|_| counts == "calls" && over > 0).map(|window| {
-        // As many windows as it takes, at an even pace.
-        (now + window.mul_f64(over as f64 / f64::from(limit))).to_string()
-    });
+fn quota_view(quota: &QuotaUse, estimated: bool, waiting: u64, now: Timestamp) -> QuotaView {
+    let left = quota.left();
     QuotaView {
-        counts,
-        limit,
-        window: window.map_or_else(|| "day".to_owned(), shown),
-        used,
+        counts: quota.counts,
+        limit: quota.limit,
+        window: quota.window_name(),
+        used: quota.used,
         left,
-        estimated: estimated && window.is_none(),
-        free_at: free_at.filter(|free| *free > now && left == 0).map(|free| free.to_string()),
-        forecast,
+        estimated: estimated && quota.window.is_none(),
+        free_at: quota.free_at.filter(|free| *free > now && left == 0).map(|free| free.to_string()),
+        forecast: quota.forecast(waiting, now).map(|at| at.to_string()),
     }
 }
 
-fn member_view(member: MemberUse, side: &str, waiting: &BTreeMap<String, u64>) -> MemberView {
+fn member_view(member: MemberUse, lane: &Lane, backlog: &[(Lane, u64)]) -> MemberView {
     let free_at = if let Slot::At(time) = member.next { Some(time.to_string()) } else { None };
+    let of_member = |(waits, _): &&(Lane, u64)| waits.main() == *lane && waits.member() == Some(&member.member);
     MemberView {
-        waiting: waiting.get(&format!("{side}{}", member.member)).copied().unwrap_or(0),
+        waiting: backlog.iter().filter(of_member).map(|(_, count)| count).sum(),
         user: member.member,
         used: member.used.into_iter().map(|(_, used)| used).collect(),
         free_at,
-    }
-}
-
-fn shown(window: std::time::Duration) -> String {
-    match window.as_secs() {
-        seconds if seconds >= 3600 && seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
-        seconds => format!("{seconds}s"),
     }
 }
