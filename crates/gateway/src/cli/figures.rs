@@ -47,6 +47,12 @@ fn print_quotas(lanes: &Value, context: &Context) {
             let (used, limit) = (&quota["used"], &quota["limit"]);
             print(&format!("  {used}/{limit} / {}{}", text(quota, "window"), forecast.unwrap_or_default()));
         }
+        let limits: Vec<String> = list(&lane["members"]["limits"])
+            .map(|limit| format!("{} / {}", limit["limit"], text(limit, "window")))
+            .collect();
+        if !limits.is_empty() {
+            print(&format!("  {} {}", language.pick("to each member", "对每个成员"), limits.join(", ")));
+        }
         for member in list(&lane["members"]["fullest"]) {
             let used: Vec<String> = list(&member["used"]).map(ToString::to_string).collect();
             print(&format!(

@@ -123,6 +123,9 @@ pub(super) fn print_message(message: &Value, context: &Context) {
     if let Some(first) = message["duplicate_of"].as_str() {
         print(&format!("  {} {first}", language.pick("repeats", "重复自")));
     }
+    if let Some(at) = message["acknowledged_at"].as_str() {
+        print(&format!("  {} {at}", language.pick("acknowledged", "已确认处理")));
+    }
     for delivery in message["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let unconfirmed =
             if delivery["unconfirmed"] == true { language.pick("  unconfirmed", "  未确认") } else { "" };
@@ -132,6 +135,9 @@ pub(super) fn print_message(message: &Value, context: &Context) {
             text(delivery, "account"),
             shown(delivery, "state")
         ));
+        if let Some(digest) = delivery["digest"].as_str() {
+            print(&format!("    {} {digest}", language.pick("merged into", "已合并到")));
+        }
         if let Some(next) = delivery["next_attempt_at"].as_str() {
             print(&format!("    {} {next}", language.pick("due since or at", "到期时间")));
         }

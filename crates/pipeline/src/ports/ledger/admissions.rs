@@ -27,7 +27,7 @@ pub struct Admission {
 pub struct BornLeased {
     /// Its position in the admission, from 0.
     pub index: usize,
-    /// As in [`Claim`].
+    /// As in [`Claim`](super::Claim).
     pub equal_since: Option<Timestamp>,
 }
 
