@@ -1,6 +1,6 @@
 //! What is too long, and what is a file: parts with numbers, one upload for many messages, links to pictures.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wecom_sim::{Fault, Rules};
 
 use crate::kit::{ROBOT, TestHouse};
@@ -108,5 +108,19 @@ async fn readers_in_wechat_get_what_is_shown_there() {
         house.caller.delivered(json!({ "to": { "users": ["lisi"] }, "markdown": "# 计划\n**7月19日**" })).await;
     assert_eq!(message["state"], "delivered", "{message:#}");
     assert_eq!(house.simulator.control.only_message().text(), Some("计划\n7月19日"));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_wecom_would_not_take_is_refused_with_the_reason() {
+    let house = TestHouse::in_memory().await;
+    let part = reqwest::multipart::Part::bytes(vec![b'x'; 21 * 1024 * 1024]).file_name("plan.pdf");
+    let form = reqwest::multipart::Form::new().part("media", part);
+    let request = house.caller.http.post(format!("{}/v1/media", house.caller.origin)).bearer_auth(&house.caller.key);
+    let answer = request.multipart(form).send().await.unwrap();
+    let status = answer.status().as_u16();
+    let error = serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap()["error"].clone();
+    assert_eq!((status, &error["field"]), (422, &Value::from("media")), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("20 MiB") && error["hint"].is_string(), "{error}");
     house.stop().await;
 }

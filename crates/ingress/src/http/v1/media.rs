@@ -42,8 +42,7 @@ pub(super) struct MediaView {
     responses(
         (status = 201, description = "It is on disk", body = MediaView),
         (status = 401, description = "No key that works", body = ErrorEnvelope),
-        (status = 413, description = "Over 20 MiB", body = ErrorEnvelope),
-        (status = 422, description = "No file in it", body = ErrorEnvelope),
+        (status = 422, description = "No file in it, or one over 20 MiB", body = ErrorEnvelope),
     )
 )]
 pub(super) async fn put(
@@ -62,9 +61,9 @@ pub(super) async fn put(
     })?;
     let bytes = read_body(&state, body, LARGEST).await.map_err(|error| {
         if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let message = "the file is larger than the 20 MiB that WeCom takes";
-            return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
-                .with_hint("put it where its readers can reach it, and send a link");
+            return Violation::new("too_long", "media", "is larger than the 20 MiB that WeCom takes")
+                .with_hint("put it where its readers can reach it, and send a link")
+                .into();
         }
         error
     })?;
