@@ -73,8 +73,8 @@ fn of_file(content: &Content) -> Result<Mail, Vec<Violation>> {
     }
     // When it is accepted the file is still named by our id.
     if object.get("media_id").and_then(|id| id.as_str()).is_some_and(|id| id.starts_with("med_")) {
-        let placeholder = content.object().to_owned();
-        return Ok(Mail { subject: String::new(), text: placeholder, html: String::new(), file: None });
+        let text = content.object().to_owned();
+        return Ok(Mail { subject: String::new(), text, html: String::new(), file: None });
     }
     let hint = "hand the file in by POST /v1/media: what only WeCom has cannot be put into a mail";
     unsupported(content.kind(), "mail", hint)
