@@ -5,6 +5,7 @@
 //! the same code over a database without a file.
 
 mod admit;
+mod api_calls;
 mod backup;
 mod commit_number;
 mod digest;

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use wecom::{AgentId, Client, CorpId, RobotClient, RobotKey, RobotKeyError, Secret, TokenStore, Transport};
 
 use crate::{
-    ChatConfig, Email, FileChannel, MailServer, MailServerError, WecomApp, WecomAppConfig, WecomAppchat, WecomRobot,
+    ChatConfig, CompanyApis, Email, FileChannel, MailServer, MailServerError, WecomApp, WecomAppConfig, WecomAppchat,
+    WecomRobot,
 };
 
 /// What to build.
@@ -52,6 +53,12 @@ pub struct Quotas {
     pub chat: Quota,
     /// Person-times of all group chats of a company.
     pub chats_of_company: Vec<Quota>,
+    /// Calls of each API of a company but sending.
+    pub base: Vec<Quota>,
+    /// Group chats that a company may make.
+    pub chat_creations: Quota,
+    /// Changes of a company's group chats.
+    pub chat_updates: Quota,
 }
 
 /// How many people a recipient is counted as that is more than one.
@@ -192,25 +199,23 @@ pub fn build(config: Config) -> Result<Channels, BuildError> {
             readers: app.readers,
             people_quota,
             audience: config.audience,
-            company: app.corp_id.to_string(),
+            apis: apis(&config, app),
         };
         channels.push(Arc::new(WecomApp::new(&app.name, client(&config, app), app_config)));
     }
     for chat in &config.chats {
         let app = config.apps.iter().find(|app| app.name == chat.app);
         let app = app.ok_or_else(|| BuildError::ChatApp { chat: chat.name.clone(), app: chat.app.clone() })?;
-        let company = app.corp_id.to_string();
-        let shared = Some((format!("appchat:{company}"), config.quotas.chats_of_company.clone()));
+        let shared = Some((format!("appchat:{}", app.corp_id), config.quotas.chats_of_company.clone()));
         let people_quota = PeopleQuota { shared, ..PeopleQuota::default() };
         let own = ChatConfig {
             chatid: chat.chatid.clone().unwrap_or_else(|| chatid_of(&chat.name)),
             title: chat.title.clone(),
             owner: chat.owner.clone(),
             members: chat.members.clone(),
-            company,
         };
         let limits = (config.robot_concurrency, config.quotas.chat, people_quota);
-        channels.push(Arc::new(WecomAppchat::new(&chat.name, client(&config, app), own, limits)));
+        channels.push(Arc::new(WecomAppchat::new(&chat.name, client(&config, app), own, apis(&config, app), limits)));
     }
     for robot in &config.robots {
         let key = RobotKey::parse(robot.key.expose(), config.transport.origin())
@@ -236,6 +241,11 @@ fn client(config: &Config, app: &AppConfig) -> Client {
         .agent(app.agent_id)
         .token_store(config.token_store.clone())
         .build()
+}
+
+fn apis(config: &Config, app: &AppConfig) -> CompanyApis {
+    let Quotas { base, chat_creations, chat_updates, .. } = config.quotas.clone();
+    CompanyApis { company: app.corp_id.to_string(), base, chat_creations, chat_updates }
 }
 
 /// A chat's id at WeCom, the same in every run: at most 32 letters and digits (path/90245).

@@ -9,8 +9,9 @@
 //! | `file` | a folder, instead of WeCom: for development | `delivery.via = "file"` |
 //! | `recording` | nobody: it remembers, for tests | in code |
 //!
-//! Nothing here knows the ledger, retries or quotas' windows.
+//! A channel names the quotas that its upstream has; nothing here knows their windows, the ledger or retries.
 
+mod company;
 mod config;
 mod content;
 mod email;
@@ -23,6 +24,7 @@ mod wecom_app;
 mod wecom_appchat;
 mod wecom_robot;
 
+pub use company::CompanyApis;
 pub use config::{
     AppConfig, Audience, BuildError, ChatsConfig, Config, MailConfig, Quotas, Readers, RobotConfig, Via, build,
 };

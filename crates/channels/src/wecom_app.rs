@@ -10,12 +10,13 @@ use domain::{
     Attempt, CallLimits, Content, ContentKind, Lane, Options, Quota, Reason, Recipient, RecipientSet, Refusal,
     Violation,
 };
-use pipeline::ports::{Channel, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
+use pipeline::ports::{Api, ApiCall, Channel, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
 use pipeline::telemetry::{Happening as _, UnknownAnswer};
 use wecom::api::media::{UploadKind, UploadMedia};
 use wecom::api::message::{RecallMessage, SendMessage, SendMessageResponse};
 use wecom::{AgentId, Client, MsgId, limits};
 
+use crate::company::CompanyApis;
 use crate::config::{Audience, Readers};
 use crate::fit::Carries;
 use crate::verdict;
@@ -33,7 +34,7 @@ pub struct WecomApp {
     readers: Readers,
     people_quota: PeopleQuota,
     audience: Audience,
-    company: String,
+    apis: CompanyApis,
 }
 
 /// How an application's channel is made.
@@ -49,8 +50,8 @@ pub struct WecomAppConfig {
     pub people_quota: PeopleQuota,
     /// How many people departments, tags and everybody are counted as.
     pub audience: Audience,
-    /// The company whose uploads are shared.
-    pub company: String,
+    /// The company's other APIs.
+    pub apis: CompanyApis,
 }
 
 /// What WeCom's own client shows (path/90236).
@@ -98,9 +99,9 @@ fn longest(kind: ContentKind) -> Option<usize> {
 impl WecomApp {
     /// Makes the channel of the application configured as `name`.
     pub fn new(name: &str, client: Client, config: WecomAppConfig) -> Self {
-        let WecomAppConfig { agent, concurrency, readers, people_quota, audience, company } = config;
+        let WecomAppConfig { agent, concurrency, readers, people_quota, audience, apis } = config;
         let lane = Lane::new("wecom_app", name);
-        Self { lane, agent, client, concurrency, readers, people_quota, audience, company }
+        Self { lane, agent, client, concurrency, readers, people_quota, audience, apis }
     }
 
     fn carries(&self) -> Carries {
@@ -139,6 +140,10 @@ impl Channel for WecomApp {
         counted.fold(0, u32::saturating_add)
     }
 
+    fn api(&self, call: ApiCall) -> Option<Api> {
+        matches!(call, ApiCall::Upload(_) | ApiCall::Recall).then(|| self.apis.api(call))
+    }
+
     fn call_limits(&self) -> Option<CallLimits> {
         let (users, parties) = (limits::USERS_PER_CALL, limits::PARTIES_PER_CALL);
         Some(CallLimits { users, parties, tags: limits::TAGS_PER_CALL })
@@ -175,7 +180,7 @@ impl Channel for WecomApp {
     }
 
     fn media_scope(&self) -> Option<String> {
-        Some(format!("company:{}", self.company))
+        Some(format!("company:{}", self.apis.company))
     }
 
     async fn upload(&self, kind: MediaKind, file_name: &str, content: Bytes) -> UploadAnswer {

@@ -1,7 +1,8 @@
 //! The group chat channel: a chat that an application makes, keeps and speaks in (paths 90244 to 90248).
 //!
 //! The chat is made with its first message. Whether its members are those that are configured is looked after once in
-//! each run: who is missing is added, who is no longer named is removed.
+//! each run: who is missing is added, who is no longer named is removed. Each of these calls is prepared for: it counts
+//! against quotas of its own.
 
 mod render;
 
@@ -10,11 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{Attempt, CallLimits, Content, ContentKind, FailureClass, Lane, Options, Quota, RecipientSet, Violation};
-use pipeline::ports::{Channel, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
-use tokio::sync::Mutex;
+use parking_lot::Mutex;
+use pipeline::ports::{Api, ApiCall, Channel, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
 use wecom::api::appchat::{CreateChat, GetChat, SendChatMessage, UpdateChat};
 use wecom::{Client, ErrCode, limits};
 
+use crate::company::CompanyApis;
 use crate::fit::Carries;
 use crate::{verdict, wecom_app};
 
@@ -27,8 +29,23 @@ pub struct WecomAppchat {
     concurrency: usize,
     quota: Quota,
     people_quota: PeopleQuota,
-    /// Whether the chat is known to be there, with its members.
-    kept: Mutex<bool>,
+    apis: CompanyApis,
+    known: Mutex<Known>,
+    /// Held while the chat is looked at or changed.
+    keeping: tokio::sync::Mutex<()>,
+}
+
+/// What is known of the chat in this run.
+#[derive(Clone, Debug)]
+enum Known {
+    /// Nothing.
+    Nothing,
+    /// It is not there.
+    Missing,
+    /// It is there, with these members.
+    Members(Vec<String>),
+    /// It is there, with the members that are configured.
+    Kept,
 }
 
 /// A group chat.
@@ -42,8 +59,6 @@ pub struct ChatConfig {
     pub owner: Option<String>,
     /// Its members, at least 2.
     pub members: Vec<String>,
-    /// The company whose uploads are shared.
-    pub company: String,
 }
 
 /// What a group chat takes (path/90248).
@@ -77,28 +92,24 @@ impl WecomAppchat {
         name: &str,
         client: Client,
         chat: ChatConfig,
+        apis: CompanyApis,
         (concurrency, quota, people_quota): (usize, Quota, PeopleQuota),
     ) -> Self {
         let lane = Lane::new("wecom_appchat", name);
-        Self { lane, client, chat, concurrency, quota, people_quota, kept: Mutex::new(false) }
+        let (known, keeping) = (Mutex::new(Known::Nothing), tokio::sync::Mutex::default());
+        Self { lane, client, chat, concurrency, quota, people_quota, apis, known, keeping }
     }
 
-    /// Sees to it that the chat is there, with the members that are configured.
-    async fn keep(&self) -> Result<(), wecom::Error> {
-        let mut kept = self.kept.lock().await;
-        if *kept {
-            return Ok(());
-        }
+    async fn read(&self) -> Result<Known, wecom::Error> {
         match self.client.send(GetChat { chatid: self.chat.chatid.clone() }).await {
-            Ok(answer) => self.update(&answer.chat_info.userlist).await?,
-            Err(error) if is_missing(&error) => self.create().await?,
-            Err(error) => return Err(error),
+            Ok(answer) if self.change_from(&answer.chat_info.userlist).is_none() => Ok(Known::Kept),
+            Ok(answer) => Ok(Known::Members(answer.chat_info.userlist)),
+            Err(error) if is_missing(&error) => Ok(Known::Missing),
+            Err(error) => Err(error),
         }
-        *kept = true;
-        Ok(())
     }
 
-    async fn create(&self) -> Result<(), wecom::Error> {
+    async fn create(&self) -> Result<Known, wecom::Error> {
         let chat = CreateChat {
             name: Some(self.chat.title.clone()),
             owner: self.chat.owner.clone(),
@@ -106,31 +117,35 @@ impl WecomAppchat {
             chatid: Some(self.chat.chatid.clone()),
         };
         match self.client.send(chat).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(Known::Kept),
             // Made by an earlier call that was never answered.
-            Err(error) if error.errcode() == Some(ErrCode(86_215)) => Ok(()),
+            Err(error) if error.errcode() == Some(ErrCode(86_215)) => Ok(Known::Kept),
             Err(error) => Err(error),
         }
     }
 
-    async fn update(&self, now: &[String]) -> Result<(), wecom::Error> {
+    async fn update(&self, members: &[String]) -> Result<Known, wecom::Error> {
+        if let Some(change) = self.change_from(members) {
+            self.client.send(change).await?;
+        }
+        Ok(Known::Kept)
+    }
+
+    /// What makes these members those that are configured; `None` if they are.
+    fn change_from(&self, members: &[String]) -> Option<UpdateChat> {
         let is_in = |list: &[String], who: &str| list.iter().any(|member| member.eq_ignore_ascii_case(who));
         let missing = |from: &[String], of: &[String]| -> Vec<String> {
             of.iter().filter(|member| !is_in(from, member)).cloned().collect()
         };
-        let (add, remove) = (missing(now, &self.chat.members), missing(&self.chat.members, now));
-        if add.is_empty() && remove.is_empty() {
-            return Ok(());
-        }
-        let change = UpdateChat {
+        let (add, remove) = (missing(members, &self.chat.members), missing(&self.chat.members, members));
+        (!add.is_empty() || !remove.is_empty()).then(|| UpdateChat {
             chatid: self.chat.chatid.clone(),
             name: None,
             // An owner cannot leave without another: the configured one, or the first who stays.
             owner: self.chat.owner.clone().or_else(|| self.chat.members.first().cloned()),
             add_user_list: add,
             del_user_list: remove,
-        };
-        self.client.send(change).await.map(drop)
+        })
     }
 }
 
@@ -160,6 +175,35 @@ impl Channel for WecomAppchat {
         u32::try_from(self.chat.members.len()).unwrap_or(u32::MAX)
     }
 
+    fn api(&self, call: ApiCall) -> Option<Api> {
+        (call != ApiCall::Recall).then(|| self.apis.api(call))
+    }
+
+    fn preparation(&self) -> Option<ApiCall> {
+        match &*self.known.lock() {
+            Known::Nothing => Some(ApiCall::ReadChat),
+            Known::Missing => Some(ApiCall::CreateChat),
+            Known::Members(_) => Some(ApiCall::UpdateChat),
+            Known::Kept => None,
+        }
+    }
+
+    async fn prepare(&self, call: ApiCall) -> Result<(), Attempt> {
+        let _keeping = self.keeping.lock().await;
+        if self.preparation() != Some(call) {
+            return Ok(());
+        }
+        let known = self.known.lock().clone();
+        let kept = match known {
+            Known::Nothing => self.read().await,
+            Known::Missing => self.create().await,
+            Known::Members(members) => self.update(&members).await,
+            Known::Kept => return Ok(()),
+        };
+        *self.known.lock() = kept.map_err(|error| verdict::of(&error))?;
+        Ok(())
+    }
+
     fn call_limits(&self) -> Option<CallLimits> {
         None
     }
@@ -187,19 +231,10 @@ impl Channel for WecomAppchat {
     }
 
     async fn attempt(&self, body: Bytes, _recipients: &RecipientSet, _address: Option<&str>) -> Attempt {
-        // What fails here was not the message: it was not sent.
-        if let Err(error) = self.keep().await {
-            return match verdict::of(&error) {
-                Attempt::Uncertain { reason } => {
-                    Attempt::Deferred { class: FailureClass::Unreachable, reason, retry_after: None }
-                }
-                other => other,
-            };
-        }
         match self.client.send_encoded::<SendChatMessage>(body).await {
             Ok(_) => Attempt::Sent { refused: Vec::new(), handle: None, note: None },
             Err(error) if is_missing(&error) => {
-                *self.kept.lock().await = false;
+                *self.known.lock() = Known::Missing;
                 let reason = verdict::reason(&error);
                 Attempt::Deferred { class: FailureClass::Rejected, reason, retry_after: None }
             }
@@ -208,7 +243,7 @@ impl Channel for WecomAppchat {
     }
 
     fn media_scope(&self) -> Option<String> {
-        Some(format!("company:{}", self.chat.company))
+        Some(format!("company:{}", self.apis.company))
     }
 
     async fn upload(&self, kind: MediaKind, file_name: &str, content: Bytes) -> UploadAnswer {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::{
     Attempt, CallLimits, Content, ContentKind, FailureClass, Lane, Options, Quota, Reason, RecipientSet, Violation,
 };
-use pipeline::ports::{Channel, MediaKind, RecallAnswer, UploadAnswer};
+use pipeline::ports::{Api, ApiCall, Channel, MediaKind, RecallAnswer, UploadAnswer};
 use pipeline::telemetry::{Happening as _, UnknownAnswer};
 use wecom::api::media::UploadMedia;
 use wecom::api::robot::{RobotImage, RobotMessage, RobotUploadKind};
@@ -70,6 +70,12 @@ impl Channel for WecomRobot {
 
     fn quota(&self) -> Option<Quota> {
         Some(self.quota)
+    }
+
+    fn api(&self, call: ApiCall) -> Option<Api> {
+        // A picture stands in the message. No figure for uploads is published: they are kept to that of messages.
+        let uploads = matches!(call, ApiCall::Upload(kind) if kind != MediaKind::Image);
+        uploads.then(|| Api { name: format!("{}/upload_media", self.lane), quotas: vec![self.quota] })
     }
 
     fn call_limits(&self) -> Option<CallLimits> {

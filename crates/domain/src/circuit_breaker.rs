@@ -125,6 +125,9 @@ impl CircuitBreaker {
             | Attempt::Deferred { class: FailureClass::Rejected, .. } => self.on_answer(was_probe),
             Attempt::Deferred { class, retry_after, .. } => self.on_failure(*class, *retry_after, was_probe, now),
             Attempt::Uncertain { .. } => self.on_failure(FailureClass::Unreachable, None, was_probe, now),
+            // Nobody was asked.
+            Attempt::NotYet { .. } if was_probe => self.probe_unused(),
+            Attempt::NotYet { .. } => {}
         }
         (self.state != before).then_some(self.state)
     }

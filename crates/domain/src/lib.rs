@@ -31,7 +31,7 @@ pub use fairness::turns;
 pub use id::{AttemptId, DeliveryId, InvalidId, MediaId, MessageId};
 pub use message::{Mention, Message, MessageState, Options, Overflow, Priority, UnknownPriority, UnknownState};
 pub use outcome::{Attempt, AttemptRecord, FailureClass, Outcome, Reason, Refusal, Situation, judge};
-pub use quota::{DayBudget, MemberUse, MemberWindows, Quota, SlidingWindow, Slot};
+pub use quota::{Appointments, DayBudget, MemberUse, MemberWindows, Quota, SlidingWindow, Slot, Windows};
 pub use recipient::{InvalidRecipient, MAX_RECIPIENTS, Recipient, RecipientSet};
 pub use retry::RetryPolicy;
 pub use route::{

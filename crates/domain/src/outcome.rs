@@ -123,6 +123,13 @@ pub enum Attempt {
         /// What was seen instead of an answer.
         reason: Reason,
     },
+    /// Not called: something that is needed first, such as an upload, has no slot yet.
+    NotYet {
+        /// When to come again.
+        at: Timestamp,
+        /// What it waits for.
+        reason: Reason,
+    },
 }
 
 impl Attempt {
@@ -133,6 +140,7 @@ impl Attempt {
             Self::Deferred { .. } => "deferred",
             Self::Refused { .. } | Self::Gone { .. } => "refused",
             Self::Uncertain { .. } => "uncertain",
+            Self::NotYet { .. } => "not_yet",
         }
     }
 
@@ -143,7 +151,8 @@ impl Attempt {
             Self::Deferred { reason, .. }
             | Self::Refused { reason, .. }
             | Self::Gone { reason }
-            | Self::Uncertain { reason } => Some(reason),
+            | Self::Uncertain { reason }
+            | Self::NotYet { reason, .. } => Some(reason),
         }
     }
 }
@@ -192,6 +201,8 @@ pub struct Situation {
     pub give_up_at: Timestamp,
     /// When it is too late to send.
     pub expires_at: Option<Timestamp>,
+    /// When it goes on to a later step of its route.
+    pub moves_at: Option<Timestamp>,
     /// Whether the route would rather lose the message than have it seen twice.
     pub rather_lost: bool,
     /// A number in 0..1 for the jitter.
@@ -312,6 +323,12 @@ pub fn judge(attempt: Attempt, situation: &Situation, policy: &RetryPolicy) -> O
                 other => other,
             }
         }
+        // Nothing was tried. What expires meanwhile is settled by whoever looks at it then.
+        Attempt::NotYet { at, reason } => {
+            let ends = [situation.expires_at, situation.moves_at].into_iter().flatten();
+            let at = ends.filter(|end| *end > situation.now).fold(at, Timestamp::min);
+            Outcome::Held { at, lane: None, stays: false, reason }
+        }
         // Where no check finds a repeat, the route says which harm is the lesser.
         Attempt::Uncertain { reason } if situation.rather_lost && situation.protected_for.is_none() => {
             Outcome::uncertain(reason)
@@ -375,6 +392,7 @@ mod tests {
             protected_for: Some(Duration::from_secs(600)),
             give_up_at: at(3700),
             expires_at: None,
+            moves_at: None,
             rather_lost: false,
             random: 0.5,
         }
@@ -454,6 +472,17 @@ mod tests {
             state(&judge(gone(), &Situation { tries: 2, ..situation() }, &POLICY)),
             Some(RecipientState::Failed)
         );
+    }
+
+    #[test]
+    fn what_has_no_slot_yet_costs_no_try_and_waits_no_longer_than_it_may() {
+        let not_yet = || Attempt::NotYet { at: at(500), reason: reason() };
+        let held = |at| Outcome::Held { at, lane: None, stays: false, reason: reason() };
+        assert_eq!(judge(not_yet(), &situation(), &POLICY), held(at(500)));
+        let ends = Situation { expires_at: Some(at(400)), moves_at: Some(at(300)), ..situation() };
+        assert_eq!(judge(not_yet(), &ends, &POLICY), held(at(300)));
+        let nowhere_to_go = Situation { moves_at: Some(at(50)), ..situation() };
+        assert_eq!(judge(not_yet(), &nowhere_to_go, &POLICY), held(at(500)));
     }
 
     #[test]

@@ -4,17 +4,21 @@
 //! between the two, so however long calls travel, no window of the upstream ever holds more than the limit. A token
 //! bucket with a burst would let nearly twice the limit through one window. Knows nothing about what is counted.
 
+mod appointments;
 mod day;
 mod members;
 mod sliding_window;
+mod windows;
 
 use std::time::Duration;
 
 use crate::Timestamp;
 
+pub use self::appointments::Appointments;
 pub use self::day::DayBudget;
 pub use self::members::{MemberUse, MemberWindows};
 pub use self::sliding_window::SlidingWindow;
+pub use self::windows::Windows;
 
 /// So many calls in any window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use domain::{BreakerPolicy, Calendar, Quota, RetryPolicy, Route};
 use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::{
-    AddressBook, DispatchConfig, Dispatcher, Heartbeats, Intake, IntakeConfig, Recaller, Routing, SweepConfig, Sweeper,
+    AddressBook, DispatchConfig, Dispatcher, Heartbeats, Intake, IntakeConfig, Routing, SweepConfig, Sweeper,
     WatchConfig, Watcher,
 };
 use tokio::net::TcpListener;
@@ -109,6 +109,9 @@ pub fn channels(config: &Config) -> anyhow::Result<Channels> {
                 per_minute(config.quota.company_chat_per_minute),
                 per_hour(config.quota.company_chat_per_hour),
             ],
+            base: vec![per_minute(config.quota.api_per_minute), per_hour(config.quota.api_per_hour)],
+            chat_creations: Quota { limit: config.quota.chat_creations_per_day, window: A_DAY },
+            chat_updates: per_hour(config.quota.chat_updates_per_hour),
         },
         audience: Audience { party: config.audience.party, tag: config.audience.tag, all: config.audience.all },
         via: match config.delivery.via {
@@ -127,6 +130,9 @@ pub fn mail_server(name: &str, mail: &MailSection) -> anyhow::Result<MailServer>
     let url = mail.url.clone().with_context(|| format!("mail.{name}.url is missing"))?;
     Ok(MailServer { url: url.0, from: mail.from.clone(), ca_file: mail.ca_file.clone() })
 }
+
+/// Any 24 hours: no more in them is no more in a calendar day either.
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn per_minute(limit: u32) -> Quota {
     Quota { limit, window: Duration::from_secs(60) }
@@ -231,18 +237,12 @@ impl House {
         let addresses = AddressBook::default();
         addresses.refresh(backends.ledger.as_ref()).await?;
         let ways = (Arc::new(routing(config)?), addresses.clone());
-        let dispatcher = Dispatcher::new(
-            backends.ledger.clone(),
-            backends.doorbell,
-            channels.clone(),
-            clock.clone(),
-            dispatch,
-            ways,
-        );
+        let dispatcher =
+            Dispatcher::new(backends.ledger.clone(), backends.doorbell, channels, clock.clone(), dispatch, ways);
         let intake_config = IntakeConfig { idempotency_window: IDEMPOTENCY_WINDOW, waiting: config.http.waiting };
         let metrics = observe::metrics();
         let handle = dispatcher.handle();
-        let recaller = Recaller::new(backends.ledger.clone(), channels, clock.clone());
+        let recaller = handle.recaller();
         let sweep = SweepConfig {
             every: config.dispatch.sweep_every.0,
             idempotency_window: IDEMPOTENCY_WINDOW,

@@ -183,6 +183,14 @@ section!(
         company_chat_per_minute: u32 = 20_000,
         /// The same in any hour.
         company_chat_per_hour: u32 = 150_000,
+        /// Group chats that a company's applications make in any 24 hours.
+        chat_creations_per_day: u32 = 1000,
+        /// Changes of a company's group chats in any hour.
+        chat_updates_per_hour: u32 = 1000,
+        /// Calls of each other API of a company, such as uploads and recalls, in any 60 seconds.
+        api_per_minute: u32 = 10_000,
+        /// The same in any hour.
+        api_per_hour: u32 = 150_000,
         /// Mails through one server in any 60 seconds.
         mail_per_minute: u32 = 100,
     }

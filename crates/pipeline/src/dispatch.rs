@@ -38,6 +38,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api_calls::ApiCalls;
 use crate::crash_point;
 use crate::media::Uploader;
 use crate::ports::{Channels, Clock, Doorbell, Ledger};
@@ -114,6 +115,7 @@ pub(crate) struct Shared {
     pub(crate) recaller: Recaller,
     planner: Planner,
     uploader: Uploader,
+    pub(crate) api_calls: ApiCalls,
     doorbell: Arc<dyn Doorbell>,
     desks: Mutex<HashMap<Lane, Arc<Desk>>>,
     /// Windows that several lanes share, by name.
@@ -142,10 +144,12 @@ impl Dispatcher {
         config: DispatchConfig,
         (routing, addresses): (Arc<Routing>, AddressBook),
     ) -> Self {
+        let api_calls = ApiCalls::new(ledger.clone(), clock.clone(), config.longest_call);
         let shared = Shared {
-            recaller: Recaller::new(ledger.clone(), channels.clone(), clock.clone()),
+            recaller: Recaller::new(ledger.clone(), channels.clone(), clock.clone(), api_calls.clone()),
             planner: Planner::new(channels.clone(), routing, addresses, config.retry.deadline),
-            uploader: Uploader::new(ledger.clone(), clock.clone()),
+            uploader: Uploader::new(ledger.clone(), clock.clone(), api_calls.clone()),
+            api_calls,
             ledger,
             doorbell,
             channels,
@@ -209,6 +213,11 @@ impl DispatcherHandle {
     /// Draws ways.
     pub(crate) fn planner(&self) -> &Planner {
         &self.shared.planner
+    }
+
+    /// Returns who carries out recalls: within the same windows as the dispatcher.
+    pub fn recaller(&self) -> Recaller {
+        self.shared.recaller.clone()
     }
 
     /// Returns what of each quota is used, and when there is room again.

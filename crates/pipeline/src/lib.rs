@@ -5,6 +5,7 @@
 //! costs latency, never a message. Nothing here knows a database, a channel or HTTP.
 
 mod accept;
+mod api_calls;
 mod crash_point;
 mod dispatch;
 mod escalation;

@@ -4,7 +4,7 @@
 //! nothing about how files are kept or uploaded.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +13,8 @@ use domain::{Attempt, Content, ContentKind, FailureClass, MediaId, Reason, Viola
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::ports::{Channel, Clock, Ledger, LedgerError, MediaKind, MediaRecord, Upload, UploadAnswer};
+use crate::api_calls::ApiCalls;
+use crate::ports::{ApiCall, Channel, Clock, Ledger, LedgerError, MediaKind, MediaRecord, Upload, UploadAnswer};
 
 /// How long an uploaded file is used: WeCom keeps it for three days (path/90253), less what a queue may take.
 const LIFE: Duration = Duration::from_secs(3 * 24 * 3600 - 3600);
@@ -107,18 +108,36 @@ fn kind_of(content: ContentKind) -> MediaKind {
     }
 }
 
-/// Puts what files are called upstream in place of our ids. One upload at a time for each place, so that no file goes up
-/// twice.
+/// Held by the one that uploads a file.
+type Turn = tokio::sync::Mutex<()>;
+/// Of each file to each place.
+type Turns = HashMap<(String, MediaId), Weak<Turn>>;
+
+/// Puts what files are called upstream in place of our ids. One upload at a time of each file to each place, so that
+/// none goes up twice.
 #[derive(Clone)]
 pub(crate) struct Uploader {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
-    turns: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+    api_calls: ApiCalls,
+    turns: Arc<Mutex<Turns>>,
 }
 
 impl Uploader {
-    pub(crate) fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, clock, turns: Arc::default() }
+    pub(crate) fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, api_calls: ApiCalls) -> Self {
+        Self { ledger, clock, api_calls, turns: Arc::default() }
+    }
+
+    /// Whose turn it is to upload a file to a place.
+    fn turn(&self, scope: &str, media: MediaId) -> Arc<Turn> {
+        let mut turns = self.turns.lock();
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = turns.entry((scope.to_owned(), media)).or_default();
+        turn.upgrade().unwrap_or_else(|| {
+            let new = Arc::default();
+            *turn = Arc::downgrade(&new);
+            new
+        })
     }
 
     /// Makes a content that the channel can send.
@@ -132,7 +151,7 @@ impl Uploader {
         let mut object = content.object().to_owned();
         for (_, id) in own_ids(content) {
             let media: MediaId = id.parse().map_err(|_| gone(&id))?;
-            let turn = self.turns.lock().entry(scope.clone()).or_default().clone();
+            let turn = self.turn(&scope, media);
             let _turn = turn.lock().await;
             match self.upload(channel, &scope, kind, media).await? {
                 Named::Id(known) => object = object.replace(&format!("\"{id}\""), &Value::from(known).to_string()),
@@ -157,7 +176,8 @@ impl Uploader {
         let record = self.ledger.media(media, None).await.map_err(|error| away(&error))?;
         let content = self.ledger.media_content(media).await.map_err(|error| away(&error))?;
         let (Some(record), Some(content)) = (record, content) else { return Err(gone(&media.to_string())) };
-        match channel.upload(kind, &record.file_name, content).await {
+        let upload = channel.upload(kind, &record.file_name, content);
+        match self.api_calls.make(channel.api(ApiCall::Upload(kind)), upload).await? {
             UploadAnswer::Uploaded(media_id) => {
                 let upload = Upload { scope: scope.to_owned(), media, media_id: media_id.clone(), at: now };
                 self.ledger.note_upload(upload).await.map_err(|error| away(&error))?;

@@ -5,13 +5,13 @@ mod clock;
 mod doorbell;
 mod ledger;
 
-pub use channel::{Channel, Channels, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
+pub use channel::{Api, ApiCall, Channel, Channels, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
 pub use clock::{Clock, HandClock, SystemClock};
 pub use doorbell::Doorbell;
 pub use ledger::{
-    Accepted, Acknowledged, Admission, Admissions, BornLeased, CancelAnswer, Claim, Claimed, Claims, ClosedDigest,
-    Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation, Idempotency, Keys,
-    LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord, MessageFilter, MessageRecord,
-    MessageSummary, Moving, PendingRecall, Person, Queue, Records, RetryAnswer, SentTo, Settled, Settlement, StatRow,
-    Upkeep, Upload,
+    Accepted, Acknowledged, Admission, Admissions, ApiCalls, BornLeased, CancelAnswer, Claim, Claimed, Claims,
+    ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation,
+    Idempotency, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord, MessageFilter,
+    MessageRecord, MessageSummary, Moving, PendingRecall, Person, Queue, Records, RetryAnswer, SentTo, Settled,
+    Settlement, StatRow, Upkeep, Upload,
 };

@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use domain::{CallerId, DeliveryState, MessageId, Reason, RecipientState};
 
+use crate::api_calls::ApiCalls;
 use crate::crash_point;
-use crate::ports::{Channel, Channels, Clock, Ledger, LedgerError, MessageRecord, PendingRecall, RecallAnswer};
+use crate::ports::{
+    ApiCall, Channel, Channels, Clock, Ledger, LedgerError, MessageRecord, PendingRecall, RecallAnswer,
+};
 use crate::telemetry::{Happening as _, LedgerFailed};
 
 /// How many wishes one sweep carries out.
@@ -20,6 +23,7 @@ pub struct Recaller {
     ledger: Arc<dyn Ledger>,
     channels: Channels,
     clock: Arc<dyn Clock>,
+    api_calls: ApiCalls,
 }
 
 impl std::fmt::Debug for Recaller {
@@ -53,9 +57,8 @@ pub enum RecallError {
 }
 
 impl Recaller {
-    /// Makes a recaller.
-    pub fn new(ledger: Arc<dyn Ledger>, channels: Channels, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, channels, clock }
+    pub(crate) fn new(ledger: Arc<dyn Ledger>, channels: Channels, clock: Arc<dyn Clock>, api_calls: ApiCalls) -> Self {
+        Self { ledger, channels, clock, api_calls }
     }
 
     /// Recalls a message.
@@ -141,7 +144,7 @@ impl Recaller {
     async fn carry_out(&self, pending: &PendingRecall) -> Result<RecallAnswer, LedgerError> {
         crash_point("recall-wanted");
         let answer = match (self.channels.get(&pending.lane.main()), &pending.handle) {
-            (Some(channel), Some(handles)) => recall_each(channel.as_ref(), handles).await,
+            (Some(channel), Some(handles)) => self.recall_each(channel.as_ref(), handles).await,
             _ => None,
         };
         let answer = answer.unwrap_or_else(|| RecallAnswer::Refused(not_recallable()));
@@ -162,18 +165,22 @@ impl Recaller {
         }
         Ok(answer)
     }
-}
 
-/// Withdraws every part of a message; the first that is not withdrawn says what became of it.
-async fn recall_each(channel: &dyn Channel, handles: &str) -> Option<RecallAnswer> {
-    let mut answer = None;
-    for handle in handles.split('|') {
-        answer = channel.recall(handle).await;
-        if answer != Some(RecallAnswer::Recalled) {
-            break;
+    /// Withdraws every part of a message; the first that is not withdrawn says what became of it.
+    async fn recall_each(&self, channel: &dyn Channel, handles: &str) -> Option<RecallAnswer> {
+        let mut answer = None;
+        for handle in handles.split('|') {
+            let made = self.api_calls.make(channel.api(ApiCall::Recall), channel.recall(handle)).await;
+            answer = match made {
+                Ok(answer) => answer,
+                Err(attempt) => attempt.reason().cloned().map(RecallAnswer::Unanswered),
+            };
+            if answer != Some(RecallAnswer::Recalled) {
+                break;
+            }
         }
+        answer
     }
-    answer
 }
 
 fn not_recallable() -> Reason {

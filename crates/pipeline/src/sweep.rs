@@ -22,6 +22,8 @@ const STEPS: usize = 200;
 const BREATH: Duration = Duration::from_millis(20);
 /// How long after it went out a request is still looked for: the longest window of a member's quota, and a margin.
 const KEEP_REQUESTS: Duration = Duration::from_secs(65 * 60);
+/// How long calls that were no messages are remembered: the longest of their windows, and a margin.
+const KEEP_API_CALLS: Duration = Duration::from_secs(25 * 3600);
 /// How old a message is before it is indexed: by then those accepted in the same moment are stored, too.
 const SETTLED_IN: Duration = Duration::from_secs(10);
 /// How many messages are indexed in one step: the more at once, the fewer pages each costs, and the longer others wait.
@@ -121,7 +123,8 @@ impl Sweeper {
             let keys = self.ledger.forget_expired_keys(now - self.config.idempotency_window, now, STEP).await?;
             let messages = self.ledger.forget_messages(now - self.config.keep_messages, STEP).await?;
             let files = self.ledger.forget_media(now - self.config.keep_messages, STEP).await?;
-            if requests < STEP && keys < STEP && messages < STEP && files < STEP {
+            let calls = self.ledger.forget_api_calls(now - KEEP_API_CALLS, STEP).await?;
+            if requests < STEP && keys < STEP && messages < STEP && files < STEP && calls < STEP {
                 break;
             }
             tokio::time::sleep(BREATH).await;

@@ -111,7 +111,7 @@ impl Client {
     /// [`Error`]; [`ErrorKind::Request`] without a call, if the file breaks a rule of its kind ([`UploadMedia::check`]).
     pub async fn upload(&self, kind: UploadKind, media: UploadMedia) -> Result<Uploaded, Error> {
         let broken = media.check(kind);
-        self.post_file("/cgi-bin/media/upload", Some(kind), media, &broken).await
+        self.post_file(UploadMedia::PATH, Some(kind), media, &broken).await
     }
 
     /// Uploads a picture for articles (POST /cgi-bin/media/uploadimg, path/90256); its URL never ends.

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/sqlite/0001_ledger.sql")),
     (2, include_str!("../../migrations/sqlite/0002_compact.sql")),
     (3, include_str!("../../migrations/sqlite/0003_delivery_rules.sql")),
+    (4, include_str!("../../migrations/sqlite/0004_api_calls.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

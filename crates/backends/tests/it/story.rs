@@ -103,6 +103,7 @@ fn delivered(now: Timestamp) -> Outcome {
         protected_for: None,
         give_up_at: at(3600),
         expires_at: None,
+        moves_at: None,
         rather_lost: false,
         random: 0.5,
     };

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
 
-use super::{Quota, SlidingWindow, Slot};
+use super::{Quota, Slot, Windows};
 use crate::Timestamp;
 
 /// The windows of every member that something was sent to lately.
 #[derive(Debug)]
 pub struct MemberWindows {
     quotas: Vec<Quota>,
-    members: HashMap<Box<str>, Vec<SlidingWindow>>,
+    members: HashMap<Box<str>, Windows>,
     /// Members remembered when fresh windows were last forgotten.
     kept: usize,
 }
@@ -50,42 +50,40 @@ impl MemberWindows {
             by_member.entry(key(&member).into()).or_default().push(at);
         }
         for (member, times) in by_member {
-            let windows = Self::windows(&self.quotas, &mut self.members, &member);
-            windows.iter_mut().for_each(|window| window.remember(times.iter().copied()));
+            Self::windows(&self.quotas, &mut self.members, &member).remember_for(&times, 1);
         }
     }
 
     /// Says when the next message to a member may start.
     pub fn next_slot(&mut self, member: &str, now: Timestamp) -> Slot {
-        let Some(windows) = self.members.get_mut(&*key(member)) else { return Slot::Free };
-        windows.iter_mut().fold(Slot::Free, |slot, window| slot.and(window.next_slot(now)))
+        self.members.get_mut(&*key(member)).map_or(Slot::Free, |windows| windows.next_slot_for(now, 1))
     }
 
     /// Takes a slot of a member: a message starts.
     pub fn take(&mut self, member: &str, now: Timestamp) {
         let member = key(member);
-        Self::windows(&self.quotas, &mut self.members, &member).iter_mut().for_each(|window| window.take(now));
+        Self::windows(&self.quotas, &mut self.members, &member).take_for(now, 1);
         self.forget_fresh(now);
     }
 
     /// Notes that a message that took a slot was answered or timed out.
     pub fn answer(&mut self, member: &str, now: Timestamp) {
         if let Some(windows) = self.members.get_mut(&*key(member)) {
-            windows.iter_mut().for_each(|window| window.answer(now));
+            windows.answer_for(now, 1);
         }
     }
 
     /// Gives a slot back that was taken and not used.
     pub fn untake(&mut self, member: &str) {
         if let Some(windows) = self.members.get_mut(&*key(member)) {
-            windows.iter_mut().for_each(SlidingWindow::untake);
+            windows.untake_for(1);
         }
     }
 
     /// Notes that nothing waits for a member any more.
     pub fn backlog_gone(&mut self, member: &str) {
         if let Some(windows) = self.members.get_mut(&*key(member)) {
-            windows.iter_mut().for_each(SlidingWindow::backlog_gone);
+            windows.backlog_gone();
         }
     }
 
@@ -93,10 +91,10 @@ impl MemberWindows {
     pub fn fullest(&mut self, now: Timestamp, share: f64, limit: usize) -> Vec<MemberUse> {
         let mut found: Vec<(f64, MemberUse)> = Vec::new();
         for (member, windows) in &mut self.members {
-            let used: Vec<_> = windows.iter_mut().map(|window| (window.quota(), window.used_at(now))).collect();
+            let used = windows.used_at(now);
             let part = used.iter().map(|(quota, used)| f64::from(*used) / f64::from(quota.limit)).fold(0.0, f64::max);
             if part >= share {
-                let next = windows.iter_mut().fold(Slot::Free, |slot, window| slot.and(window.next_slot(now)));
+                let next = windows.next_slot_for(now, 1);
                 found.push((part, MemberUse { member: member.to_string(), used, next }));
             }
         }
@@ -104,21 +102,17 @@ impl MemberWindows {
         found.into_iter().take(limit).map(|(_, member)| member).collect()
     }
 
-    fn windows<'a>(
-        quotas: &[Quota],
-        members: &'a mut HashMap<Box<str>, Vec<SlidingWindow>>,
-        member: &str,
-    ) -> &'a mut Vec<SlidingWindow> {
+    fn windows<'a>(quotas: &[Quota], members: &'a mut HashMap<Box<str>, Windows>, member: &str) -> &'a mut Windows {
         match members.entry(member.into()) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(quotas.iter().copied().map(SlidingWindow::new).collect()),
+            Entry::Vacant(new) => new.insert(Windows::new(quotas)),
         }
     }
 
     /// Forgets members whose windows say nothing, whenever their number has doubled.
     fn forget_fresh(&mut self, now: Timestamp) {
         if self.members.len() >= (2 * self.kept).max(FEW) {
-            self.members.retain(|_, windows| !windows.iter_mut().all(|window| window.is_fresh(now)));
+            self.members.retain(|_, windows| !windows.is_fresh(now));
             self.kept = self.members.len();
         }
     }

@@ -136,7 +136,8 @@ impl SlidingWindow {
         }
     }
 
-    fn spacing(&self) -> Duration {
+    /// The time between two slots that are spaced evenly.
+    pub fn spacing(&self) -> Duration {
         self.quota.window / self.quota.limit
     }
 }

@@ -45,7 +45,18 @@ fn print_quotas(lanes: &Value, context: &Context) {
         for quota in list(&lane["quotas"]) {
             let forecast = quota["forecast"].as_str().map(|at| format!("  {} {at}", language.pick("done by", "预计")));
             let (used, limit) = (&quota["used"], &quota["limit"]);
-            print(&format!("  {used}/{limit} / {}{}", text(quota, "window"), forecast.unwrap_or_default()));
+            let counts = match text(quota, "counts") {
+                "calls" => language.pick("messages", "消息"),
+                "person_times" => language.pick("person-times", "人次"),
+                "uploads" => language.pick("uploads", "上传"),
+                "recalls" => language.pick("recalls", "撤回"),
+                "chat_reads" => language.pick("looks at chats", "查询群聊"),
+                "chat_creations" => language.pick("chats made", "创建群聊"),
+                "chat_updates" => language.pick("chats changed", "修改群聊"),
+                other => other,
+            };
+            let forecast = forecast.unwrap_or_default();
+            print(&format!("  {used}/{limit} {counts} / {}{forecast}", text(quota, "window")));
         }
         let limits: Vec<String> = list(&lane["members"]["limits"])
             .map(|limit| format!("{} / {}", limit["limit"], text(limit, "window")))

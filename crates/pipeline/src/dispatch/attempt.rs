@@ -120,6 +120,29 @@ async fn send(shared: &Arc<Shared>, desk: &Arc<Desk>, letter: Letter, slot: &mut
     };
     crash_point("call-after");
     let ended_at = shared.clock.now();
+    let route = claimed.route.as_deref();
+    let uncertain = route.and_then(|route| route.uncertain).unwrap_or(shared.config.uncertain);
+    let situation = Situation {
+        now: ended_at,
+        started_at,
+        tries: claimed.standing.tries,
+        probe: slot.probe,
+        uncertain_since: claimed.standing.uncertain_since,
+        protected_for: if protected { channel.duplicate_check().map(|d| d - INTERVAL_MARGIN) } else { None },
+        give_up_at: claimed.delivery.give_up_at,
+        expires_at: claimed.delivery.expires_at,
+        moves_at: claimed.delivery.step.and_then(|step| step.moves_at),
+        rather_lost: uncertain == Uncertain::Lose,
+        random: rand::random(),
+    };
+    if matches!(attempt, Attempt::NotYet { .. }) {
+        // No call was made: the slot goes back as it was.
+        if !moved {
+            let held = judge(attempt, &situation, &shared.config.retry);
+            finish(shared, desk, &claimed, held, Vec::new()).await;
+        }
+        return false;
+    }
     AttemptEnded { desk, attempt: &attempt, took: ended_at.since(started_at), now: ended_at }.emit();
     if let Some(state) = slot.answered(&attempt, ended_at.since(started_at), ended_at) {
         LaneChanged { lane: &desk.lane, state, attempt: &attempt }.emit();
@@ -138,20 +161,6 @@ async fn send(shared: &Arc<Shared>, desk: &Arc<Desk>, letter: Letter, slot: &mut
     let attempt = match attempt {
         Attempt::Gone { reason } => upload_again(shared, channel.as_ref(), &content, reason).await,
         other => other,
-    };
-    let route = claimed.route.as_deref();
-    let uncertain = route.and_then(|route| route.uncertain).unwrap_or(shared.config.uncertain);
-    let situation = Situation {
-        now: ended_at,
-        started_at,
-        tries: claimed.standing.tries,
-        probe: slot.probe,
-        uncertain_since: claimed.standing.uncertain_since,
-        protected_for: if protected { channel.duplicate_check().map(|d| d - INTERVAL_MARGIN) } else { None },
-        give_up_at: claimed.delivery.give_up_at,
-        expires_at: claimed.delivery.expires_at,
-        rather_lost: uncertain == Uncertain::Lose,
-        random: rand::random(),
     };
     let must_upload_again = matches!(attempt, Attempt::Gone { .. });
     let outcome = judge(attempt, &situation, &shared.config.retry);
@@ -240,7 +249,17 @@ async fn upload_again(shared: &Shared, channel: &dyn Channel, content: &domain::
 async fn call(shared: &Shared, channel: &dyn Channel, body: Bytes, claimed: &Claimed) -> Attempt {
     let recipients = &claimed.delivery.recipients;
     let address = claimed.delivery.address.as_deref();
-    let guarded = AssertUnwindSafe(channel.attempt(body, recipients, address)).catch_unwind();
+    let calling = async {
+        match shared.api_calls.prepare(channel).await {
+            Ok(()) => channel.attempt(body, recipients, address).await,
+            // What failed here was not the message: it was not sent.
+            Err(Attempt::Uncertain { reason }) => {
+                Attempt::Deferred { class: FailureClass::Unreachable, reason, retry_after: None }
+            }
+            Err(other) => other,
+        }
+    };
+    let guarded = AssertUnwindSafe(calling).catch_unwind();
     let attempt = tokio::select! {
         result = guarded => result.unwrap_or_else(|panic| {
             let text = panic_text(panic.as_ref());

@@ -14,7 +14,7 @@ use super::gate::{Gate, Room};
 use super::people::{self, People};
 use super::{LEDGER_PAUSE, Shared, attempt, hold, onward};
 use crate::crash_point;
-use crate::ports::{Channel, Claim, Claimed, Moving};
+use crate::ports::{ApiCall, Channel, Claim, Claimed, Moving};
 use crate::telemetry::{Happening as _, LaneMeters, LedgerFailed};
 
 /// One claim in so many takes bulk first, so that bulk is never starved.
@@ -83,7 +83,7 @@ impl Shared {
 
     fn common_windows(&self, channel: &dyn Channel) -> Option<people::Shared> {
         let (name, quotas) = channel.people_quota().shared?;
-        let windows = || Arc::new(Mutex::new(quotas.into_iter().map(domain::SlidingWindow::new).collect()));
+        let windows = || Arc::new(Mutex::new(domain::Windows::new(&quotas)));
         Some(self.common.lock().entry(name).or_insert_with(windows).clone())
     }
 
@@ -312,6 +312,9 @@ impl Shared {
             // A call in the future was made before a wrong clock was put right.
             desk.gate.lock().remember(calls.into_iter().map(|call| call.min(now)).collect());
         }
+        for api in ApiCall::ALL.into_iter().filter_map(|call| channel.api(call)) {
+            self.api_calls.remember(&api).await?;
+        }
         if let Some(people) = &desk.people {
             let (members_since, day_since, shared_since) = people.lock().remembers_since(self.clock.now());
             if let Some(since) = members_since {
@@ -324,7 +327,7 @@ impl Shared {
             }
             if let Some(since) = shared_since {
                 let calls = self.ledger.recent_calls(&desk.lane, since).await?;
-                people.lock().remember_shared(calls, channel.people(&domain::RecipientSet::default()));
+                people.lock().remember_shared(&calls, channel.people(&domain::RecipientSet::default()));
             }
         }
         Ok(())

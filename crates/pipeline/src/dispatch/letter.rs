@@ -267,6 +267,7 @@ fn not_uploaded(shared: &Shared, claimed: Claimed, attempt: Attempt) -> Written 
         protected_for: None,
         give_up_at: claimed.delivery.give_up_at,
         expires_at: claimed.delivery.expires_at,
+        moves_at: claimed.delivery.step.and_then(|step| step.moves_at),
         rather_lost: false,
         random: rand::random(),
     };

@@ -4,9 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use domain::{
-    DayBudget, Delivery, MemberUse, MemberWindows, Quota, Recipient, RecipientSet, SlidingWindow, Slot, Timestamp,
-};
+use domain::{DayBudget, Delivery, MemberUse, MemberWindows, Quota, Recipient, RecipientSet, Slot, Timestamp, Windows};
 use parking_lot::Mutex;
 
 use super::gate::percent;
@@ -16,7 +14,7 @@ use crate::ports::{Channel, SentTo};
 const AFTER_ANSWER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The windows that several lanes share.
-pub(super) type Shared = Arc<Mutex<Vec<SlidingWindow>>>;
+pub(super) type Shared = Arc<Mutex<Windows>>;
 
 pub(super) struct People {
     members: MemberWindows,
@@ -60,12 +58,9 @@ impl People {
 
     /// Since when calls must be remembered: for members, for the day, for what several lanes share.
     pub(super) fn remembers_since(&self, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>, Option<Timestamp>) {
-        let longest = |quotas: &[Quota]| quotas.iter().map(|quota| now - quota.window).min();
-        let shared = self.shared.as_ref().and_then(|shared| {
-            let quotas: Vec<Quota> = shared.lock().iter().map(SlidingWindow::quota).collect();
-            longest(&quotas)
-        });
-        (longest(self.members.quotas()), self.day.map(|_| DayBudget::began(now)), shared)
+        let members = self.members.quotas().iter().map(|quota| now - quota.window).min();
+        let shared = self.shared.as_ref().and_then(|shared| shared.lock().since(now));
+        (members, self.day.map(|_| DayBudget::began(now)), shared)
     }
 
     /// Counts calls that were made before this process started. When each was answered is not known: at the latest when
@@ -86,9 +81,9 @@ impl People {
     }
 
     /// Counts calls of this lane in the windows that it shares.
-    pub(super) fn remember_shared(&self, calls: Vec<Timestamp>, people: u32) {
+    pub(super) fn remember_shared(&self, calls: &[Timestamp], people: u32) {
         if let Some(shared) = &self.shared {
-            shared.lock().iter_mut().for_each(|window| window.remember_for(calls.iter().copied(), people));
+            shared.lock().remember_for(calls, people);
         }
     }
 
@@ -100,8 +95,7 @@ impl People {
         // Held to the end: two lanes must not both take the last of what they share.
         let mut shared = self.shared.as_ref().map(|shared| shared.lock());
         if let Some(windows) = &mut shared {
-            let slot = windows.iter_mut().fold(Slot::Free, |slot, window| slot.and(window.next_slot_for(now, people)));
-            match slot {
+            match windows.next_slot_for(now, people) {
                 Slot::Free => {}
                 Slot::At(time) => return Admitted::Until(time),
                 Slot::AfterAnswer => return Admitted::Until(now + AFTER_ANSWER),
@@ -130,7 +124,7 @@ impl People {
             day.take(now, people);
         }
         if let Some(windows) = &mut shared {
-            windows.iter_mut().for_each(|window| window.take_for(now, people));
+            windows.take_for(now, people);
         }
         Admitted::Go(taken)
     }
@@ -139,7 +133,7 @@ impl People {
     pub(super) fn answer(&mut self, taken: &Taken, now: Timestamp) {
         taken.members.iter().for_each(|member| self.members.answer(member, now));
         if let Some(shared) = &self.shared {
-            shared.lock().iter_mut().for_each(|window| window.answer_for(now, taken.people));
+            shared.lock().answer_for(now, taken.people);
         }
     }
 
@@ -150,7 +144,7 @@ impl People {
             day.untake(taken.people);
         }
         if let Some(shared) = &self.shared {
-            shared.lock().iter_mut().for_each(|window| window.untake_for(taken.people));
+            shared.lock().untake_for(taken.people);
         }
     }
 
@@ -193,8 +187,7 @@ impl People {
 
     /// What is used of the windows that several lanes share.
     pub(super) fn shared_use(&self, now: Timestamp) -> Vec<(Quota, u32)> {
-        let Some(shared) = &self.shared else { return Vec::new() };
-        shared.lock().iter_mut().map(|window| (window.quota(), window.used_at(now))).collect()
+        self.shared.as_ref().map_or_else(Vec::new, |shared| shared.lock().used_at(now))
     }
 
     pub(super) fn member_quotas(&self) -> &[Quota] {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::{Lane, LaneState, MemberUse, Quota, Slot, Timestamp};
 
 use super::Shared;
+use crate::ports::ApiCall;
 
 /// Members are shown that have used this share of a window.
 const SHOWN_MEMBERS: f64 = 0.5;
@@ -38,7 +39,7 @@ impl LaneQuotas {
 /// One quota.
 #[derive(Clone, Debug)]
 pub struct QuotaUse {
-    /// What it counts: `calls` or `person_times`.
+    /// What it counts: `calls`, `person_times`, or calls that are no messages: `uploads`.
     pub counts: &'static str,
     /// The most in a window.
     pub limit: u32,
@@ -104,6 +105,11 @@ pub(super) fn of(shared: &Shared) -> Vec<LaneQuotas> {
             for (Quota { limit, window }, used) in people.shared_use(now) {
                 quotas.push(QuotaUse { counts: "person_times", limit, window: Some(window), used, free_at: None });
             }
+        }
+        for call in ApiCall::ALL {
+            quotas.extend(
+                channel.api(call).map(|api| shared.api_calls.used(&api, call.counts(), now)).into_iter().flatten(),
+            );
         }
         let estimated = channel.people_quota().day.is_some();
         Some(LaneQuotas { lane: desk.lane.clone(), state, quotas, member_quotas, members, estimated })

@@ -33,6 +33,24 @@ pub trait Channel: Send + Sync + fmt::Debug {
         u32::try_from(recipients.len()).unwrap_or(u32::MAX)
     }
 
+    /// Returns what a call besides sending counts against; `None` where nothing counts it.
+    fn api(&self, _call: ApiCall) -> Option<Api> {
+        None
+    }
+
+    /// Names the next call that must be made before this channel can send; `None` once it can.
+    fn preparation(&self) -> Option<ApiCall> {
+        None
+    }
+
+    /// Makes the call that [`Self::preparation`] named; nothing, if another made it meanwhile.
+    ///
+    /// # Errors
+    /// What it met.
+    async fn prepare(&self, _call: ApiCall) -> Result<(), Attempt> {
+        Ok(())
+    }
+
     /// Returns how many recipients one call takes; `None` where a call serves all of them, however many.
     fn call_limits(&self) -> Option<CallLimits>;
 
@@ -85,6 +103,47 @@ pub struct PeopleQuota {
     pub day: Option<u32>,
     /// Person-times of all lanes that share a name.
     pub shared: Option<(String, Vec<Quota>)>,
+}
+
+/// A call upstream that is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiCall {
+    /// Uploads a file.
+    Upload(MediaKind),
+    /// Withdraws a message.
+    Recall,
+    /// Looks whether a group chat is there.
+    ReadChat,
+    /// Makes a group chat.
+    CreateChat,
+    /// Changes the members of a group chat.
+    UpdateChat,
+}
+
+impl ApiCall {
+    /// One of each, as quotas are shown.
+    pub const ALL: [Self; 5] =
+        [Self::Upload(MediaKind::File), Self::Recall, Self::ReadChat, Self::CreateChat, Self::UpdateChat];
+
+    /// Returns what such calls are counted as: `uploads`.
+    pub fn counts(self) -> &'static str {
+        match self {
+            Self::Upload(_) => "uploads",
+            Self::Recall => "recalls",
+            Self::ReadChat => "chat_reads",
+            Self::CreateChat => "chat_creations",
+            Self::UpdateChat => "chat_updates",
+        }
+    }
+}
+
+/// What calls count against: one API of a company's, or of a robot's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// The same for all that share the quotas: `ww…/cgi-bin/media/upload`.
+    pub name: String,
+    /// How many calls there may be.
+    pub quotas: Vec<Quota>,
 }
 
 /// What a file is sent as.

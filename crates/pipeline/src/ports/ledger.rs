@@ -8,6 +8,7 @@
 //! on disk.
 
 mod admissions;
+mod api_calls;
 mod directory;
 mod keys;
 mod media;
@@ -18,6 +19,7 @@ mod upkeep;
 use std::fmt;
 
 pub use self::admissions::{Accepted, Admission, Admissions, BornLeased, DedupeEntry, Idempotency};
+pub use self::api_calls::ApiCalls;
 pub use self::directory::{Directory, Person};
 pub use self::keys::Keys;
 pub use self::media::{Media, MediaRecord, Upload};
@@ -32,8 +34,8 @@ pub use self::records::{
 pub use self::upkeep::Upkeep;
 
 /// All of the ledger.
-pub trait Ledger: Admissions + Queue + Upkeep + Records + Keys + Directory + Media {}
-impl<T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media> Ledger for T {}
+pub trait Ledger: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls {}
+impl<T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls> Ledger for T {}
 
 /// The ledger could not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -63,10 +63,21 @@ pub(super) async fn run(arguments: &SendArguments, submission: &Value, context: 
             Recipient::Email(address) => Some(address.as_str()),
             _ => None,
         });
-        let attempt = channel.attempt(body, &recipients, address).await;
+        let attempt = match prepare(channel.as_ref()).await {
+            Ok(()) => channel.attempt(body, &recipients, address).await,
+            Err(attempt) => attempt,
+        };
         codes.push(report(&channel, &attempt, context));
     }
     Ok(codes.into_iter().max().unwrap_or(NOT_DELIVERED))
+}
+
+/// Makes the calls that a channel needs before it can send. Without a ledger nobody counts them.
+async fn prepare(channel: &dyn Channel) -> Result<(), Attempt> {
+    while let Some(call) = channel.preparation() {
+        channel.prepare(call).await?;
+    }
+    Ok(())
 }
 
 fn calls(arguments: &SendArguments, config: &Config) -> anyhow::Result<Vec<(Arc<dyn Channel>, RecipientSet)>> {
@@ -150,7 +161,7 @@ fn report(channel: &Arc<dyn Channel>, attempt: &Attempt, context: &Context) -> u
         Attempt::Deferred { class: FailureClass::Misconfigured, .. }
         | Attempt::Refused { .. }
         | Attempt::Gone { .. } => NOT_DELIVERED,
-        Attempt::Deferred { .. } => UNREACHABLE,
+        Attempt::Deferred { .. } | Attempt::NotYet { .. } => UNREACHABLE,
     }
 }
 

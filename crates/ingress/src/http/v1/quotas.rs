@@ -27,7 +27,7 @@ pub(super) struct LaneView {
     closed_until: Option<String>,
     /// How many deliveries wait, those that are held for members included.
     waiting: u64,
-    /// Of calls and of person-times.
+    /// Of calls, of person-times, and of calls that are no messages.
     quotas: Vec<QuotaView>,
     /// What each member may be sent, and who has used most of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,8 @@ pub(super) struct LaneView {
 /// One quota.
 #[derive(Serialize, ToSchema)]
 pub(super) struct QuotaView {
-    /// `calls` or `person_times`.
+    /// `calls` (messages), `person_times`, or calls besides: `uploads`, `recalls`, `chat_reads`, `chat_creations`,
+    /// `chat_updates`. Those of a company are shown at each of its applications and group chats.
     counts: &'static str,
     /// The most in a window.
     limit: u32,

@@ -92,6 +92,9 @@ pub struct Uploaded {
 }
 
 impl UploadMedia {
+    /// Where a company's files are uploaded.
+    pub const PATH: &'static str = "/cgi-bin/media/upload";
+
     /// Takes a file that is in memory. The name is what recipients see.
     pub fn bytes(file_name: impl Into<String>, content: impl Into<Bytes>) -> Self {
         let content = content.into();
