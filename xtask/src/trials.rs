@@ -10,9 +10,10 @@ use crate::servers;
 
 /// Measures; arguments are passed on. `cargo xtask bench --against alertmanager,wechatpy --json`.
 pub(crate) fn bench() -> anyhow::Result<()> {
-    cargo(&["build", "--release", "--locked", "--package", "hongyan", "--package", "hongyan-trials"], &[])?;
-    let (gateway, peers) = (built("release/hongyan"), built("peers"));
-    let mut bench = Command::new(built("release/bench"));
+    // What packages carry is measured.
+    cargo(&["build", "--profile", "dist", "--locked", "--package", "hongyan", "--package", "hongyan-trials"], &[])?;
+    let (gateway, peers) = (built("dist/hongyan"), built("peers"));
+    let mut bench = Command::new(built("dist/bench"));
     bench.arg("--binary").arg(gateway).arg("--peers").arg(peers);
     run(bench.args(std::env::args().skip(2)))
 }

@@ -19,7 +19,6 @@ use axum::{Extension, Router};
 use futures::FutureExt as _;
 use pipeline::ports::{Clock, Ledger};
 use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller};
-use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
 pub use error::{ApiError, RequestId};
@@ -91,11 +90,10 @@ pub fn parse_submission(body: &[u8]) -> Result<domain::Submission, ApiError> {
 /// Builds the router; requests need a [`SocketAddr`] extension with their peer's address.
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
-    let keyed = OpenApiRouter::new().merge(v1::router()).split_for_parts().0;
     let described = openapi::router().merge(observe::described());
     let described = described.layer(middleware::from_fn_with_state(api.clone(), auth::require_key_or_this_machine));
     Router::new()
-        .merge(keyed)
+        .merge(v1::router())
         .merge(described)
         .merge(observe::open())
         .fallback(async || {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::routing::get;
+use axum::{Json, Router};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -33,9 +34,12 @@ impl Modify for BearerKey {
 
 /// Returns the description of the API: OpenAPI 3.1.
 pub fn description() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::<Arc<Api>>::with_openapi(Description::openapi()).merge(v1::router()).split_for_parts().1
+    OpenApiRouter::<Arc<Api>>::with_openapi(Description::openapi()).merge(v1::described()).split_for_parts().1
 }
 
 pub(super) fn router() -> Router<Arc<Api>> {
-    Router::from(SwaggerUi::new("/docs").url("/openapi.json", description()))
+    // Made when it is asked for: it is large, and rarely is.
+    let described = get(async || Json(description()));
+    let docs = SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));
+    Router::from(docs).route("/openapi.json", described)
 }

@@ -17,38 +17,51 @@ mod view;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use domain::MessageId;
 use futures::StreamExt as _;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::{Api, ApiError};
 
-pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
-        .routes(routes!(submit::submit, read::list))
-        .routes(routes!(batch::submit_batch))
-        .routes(routes!(read::read))
-        .routes(routes!(act::cancel))
-        .routes(routes!(act::retry))
-        .routes(routes!(act::recall))
-        .routes(routes!(act::ack))
-        .routes(routes!(many::recall))
-        .routes(routes!(many::replay))
-        .routes(routes!(many::dead_letters))
-        .routes(routes!(media::put))
-        .routes(routes!(quotas::quotas))
-        .routes(routes!(routes::test))
-        .routes(routes!(stats::stats))
-        .routes(routes!(heartbeats::note))
-        .routes(routes!(directory::list, directory::put))
-        .routes(routes!(directory::forget))
-        .routes(routes!(directory::erase))
-        .routes(routes!(keys::list, keys::create))
-        .routes(routes!(keys::revoke))
+/// Each route with its description. Made one at a time: the whole description is a megabyte that a gateway whose docs
+/// nobody opens need not hold.
+const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
+    || routes!(submit::submit, read::list),
+    || routes!(batch::submit_batch),
+    || routes!(read::read),
+    || routes!(act::cancel),
+    || routes!(act::retry),
+    || routes!(act::recall),
+    || routes!(act::ack),
+    || routes!(many::recall),
+    || routes!(many::replay),
+    || routes!(many::dead_letters),
+    || routes!(media::put),
+    || routes!(quotas::quotas),
+    || routes!(routes::test),
+    || routes!(stats::stats),
+    || routes!(heartbeats::note),
+    || routes!(directory::list, directory::put),
+    || routes!(directory::forget),
+    || routes!(directory::erase),
+    || routes!(keys::list, keys::create),
+    || routes!(keys::revoke),
+];
+
+pub(super) fn router() -> Router<Arc<Api>> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        let (_schemas, described, methods) = route();
+        described.paths.keys().fold(router, |router, path| router.route(path, methods.clone()))
+    })
+}
+
+pub(super) fn described() -> OpenApiRouter<Arc<Api>> {
+    ROUTES.iter().fold(OpenApiRouter::new(), |router, route| router.routes(route()))
 }
 
 pub(super) fn parse_submission(body: &[u8]) -> Result<domain::Submission, ApiError> {
