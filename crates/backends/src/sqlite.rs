@@ -23,6 +23,7 @@ mod schema;
 mod search;
 mod settle;
 mod stats;
+mod templates;
 mod upkeep;
 mod writer;
 

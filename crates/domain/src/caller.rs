@@ -126,6 +126,9 @@ pub struct AllowList {
     /// Configured names of routes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routes: Option<Vec<String>>,
+    /// Names of templates. Who has such a list sends nothing but what these make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub templates: Option<Vec<String>>,
 }
 
 /// What a caller may do: the answer to a presented key.
@@ -160,6 +163,11 @@ impl Grant {
                 allows(&self.allow.mail_domains, &domain)
             }
         }
+    }
+
+    /// Tells whether the template of this name may be used; `None` asks for content of one's own.
+    pub fn may_use(&self, template: Option<&str>) -> bool {
+        self.allow.templates.as_ref().is_none_or(|names| names.iter().any(|name| Some(name.as_str()) == template))
     }
 
     /// Tells whether the route of this name may be taken.

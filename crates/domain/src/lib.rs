@@ -19,6 +19,7 @@ mod retry;
 mod route;
 mod schedule;
 mod submission;
+mod template;
 mod time;
 
 pub use caller::{AllowList, ApiKeyRecord, CallerId, Grant, Scope, Scopes, UnknownScope};
@@ -39,5 +40,8 @@ pub use route::{
     StepChannel, Uncertain, choose, divide, each_by_its_own_channel, hand_over,
 };
 pub use schedule::{Calendar, Days, Hours, InvalidCalendar, InvalidHours, first_outside};
-pub use submission::{InvalidSubmission, RouteChoice, Submission, Violation};
+pub use submission::{InvalidSubmission, RouteChoice, Submission, SubmissionContent, Violation};
+pub use template::{
+    Compiled, Makes, Template, TemplateError, TemplateErrorKind, TemplateUse, Variable, VariableKind, is_template_name,
+};
 pub use time::{InvalidTimestamp, Span, Timestamp, parse_duration};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallerId, Content, MessageId, RecipientState, Route, Timestamp};
+use crate::{CallerId, Content, MessageId, RecipientState, Route, TemplateUse, Timestamp};
 
 /// Who goes first when slots are short.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -148,6 +148,8 @@ pub struct Message {
     pub replay_of: Option<MessageId>,
     /// When somebody acknowledged it.
     pub acknowledged_at: Option<Timestamp>,
+    /// The template that made its content, of which version, and of which variables.
+    pub template: Option<Box<TemplateUse>>,
 }
 
 /// What became of a message.

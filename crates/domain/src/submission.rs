@@ -2,7 +2,7 @@
 
 use crate::{
     Content, DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, MAX_RECIPIENTS, Mention, MessageId, Options, Overflow, Priority,
-    Recipient, RecipientSet, RequestHash, Route, Timestamp,
+    Recipient, RecipientSet, RequestHash, Route, TemplateUse, Timestamp,
 };
 
 /// The most tags a message carries.
@@ -24,7 +24,7 @@ pub struct Submission {
     /// What is done with content that is longer than a channel takes; absent: as the route says, or rejected.
     pub overflow: Option<Overflow>,
     /// What it says.
-    pub content: Content,
+    pub content: SubmissionContent,
     /// How it is to be sent.
     pub options: Options,
     /// Who goes first.
@@ -43,6 +43,15 @@ pub struct Submission {
     pub replay_of: Option<MessageId>,
     /// The caller's idempotency key and the hash of the whole request.
     pub idempotency: Option<(String, RequestHash)>,
+}
+
+/// What a submission says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubmissionContent {
+    /// This.
+    Ready(Content),
+    /// What a template makes of variables.
+    Templated(TemplateUse),
 }
 
 /// Which way a submission is to go.
@@ -211,7 +220,7 @@ mod tests {
             app: None,
             route: None,
             overflow: None,
-            content: Content::plain(ContentKind::Text, "hello"),
+            content: SubmissionContent::Ready(Content::plain(ContentKind::Text, "hello")),
             options: Options::default(),
             priority: Priority::Normal,
             send_at: None,

@@ -123,6 +123,7 @@ fn admissions(now: Timestamp) -> Vec<Arc<Admission>> {
             route: None,
             replay_of: None,
             acknowledged_at: None,
+            template: None,
         };
         let delivery = Delivery {
             id: id.delivery(1),

@@ -12,8 +12,8 @@ use domain::{BreakerPolicy, Calendar, Quota, RetryPolicy, Route};
 use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::{
-    AddressBook, DispatchConfig, Dispatcher, Heartbeats, Intake, IntakeConfig, Routing, SweepConfig, Sweeper,
-    WatchConfig, Watcher,
+    AddressBook, DispatchConfig, Dispatcher, Fetch, Heartbeats, Intake, IntakeConfig, Routing, SweepConfig, Sweeper,
+    TemplateBook, WatchConfig, Watcher,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -237,6 +237,8 @@ impl House {
         let addresses = AddressBook::default();
         addresses.refresh(backends.ledger.as_ref()).await?;
         let ways = (Arc::new(routing(config)?), addresses.clone());
+        let templates = TemplateBook::default();
+        templates.refresh(backends.ledger.as_ref()).await?;
         let dispatcher =
             Dispatcher::new(backends.ledger.clone(), backends.doorbell, channels, clock.clone(), dispatch, ways);
         let intake_config = IntakeConfig { idempotency_window: IDEMPOTENCY_WINDOW, waiting: config.http.waiting };
@@ -254,8 +256,9 @@ impl House {
         let (ledger, damage) = (backends.ledger.clone(), Arc::new(OnceLock::new()));
         let kept = ledger.clone();
         let fetch = Arc::new(channels::GuardedFetch { reach: config.fetch_reach });
-        let intake =
-            Arc::new(Intake::new(backends.ledger.clone(), handle.clone(), clock.clone(), fetch, intake_config));
+        let sources = (fetch as Arc<dyn Fetch>, templates.clone());
+        let intake = Intake::new(backends.ledger.clone(), handle.clone(), clock.clone(), sources, intake_config);
+        let intake = Arc::new(intake);
         let heartbeats = Heartbeats::expect(config.operator.heartbeats.keys(), clock.now());
         let watching = (heartbeats.clone(), watch_config(config));
         let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
@@ -264,6 +267,7 @@ impl House {
             intake,
             heartbeats,
             addresses,
+            templates,
             ledger: backends.ledger,
             recaller,
             dispatcher: handle,

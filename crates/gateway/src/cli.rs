@@ -19,6 +19,8 @@ mod message;
 mod send;
 mod serve;
 mod simulate;
+mod template;
+mod variables;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -98,6 +100,9 @@ enum Command {
         #[arg(long)]
         until: Option<String>,
     },
+    /// Keep, try and switch templates
+    #[command(subcommand)]
+    Template(template::TemplateCommand),
     /// Hand in files that messages carry
     #[command(subcommand)]
     Media(directory::MediaCommand),
@@ -207,6 +212,7 @@ async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         Command::Route(RouteCommand::Test(arguments)) => send::test_route(&arguments, context).await,
         Command::Quotas => figures::quotas(context).await,
         Command::Stats { since, until } => figures::stats(since.as_deref(), until.as_deref(), context).await,
+        Command::Template(command) => template::run(command, context).await,
         Command::Media(command) => directory::media(command, context).await,
         Command::Directory(command) => directory::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,

@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use futures::FutureExt as _;
 use pipeline::ports::{Clock, Ledger};
-use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller};
+use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller, TemplateBook};
 
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
 pub use error::{ApiError, RequestId};
@@ -44,6 +44,8 @@ pub struct Api {
     pub heartbeats: Heartbeats,
     /// Members' mailboxes, read anew when they change.
     pub addresses: AddressBook,
+    /// The templates.
+    pub templates: TemplateBook,
     /// For saying that something is due again.
     pub dispatcher: DispatcherHandle,
     /// The time.

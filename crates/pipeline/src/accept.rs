@@ -8,6 +8,7 @@
 //! When a dispatcher has room at this moment, the same commit that accepts a delivery also claims it ("born leased"),
 //! and it goes out without a second look at the ledger. Nothing depends on it: without room it waits in the ledger.
 
+mod content;
 mod to_its_end;
 
 use std::sync::Arc;
@@ -15,24 +16,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{
-    Content, ContentKind, Dedupe, DedupeBy, Grant, InvalidSubmission, MediaId, Message, MessageId, MessageState,
-    Overflow, Recipient, RecipientSet, RequestHash, Route, RouteChoice, Scope, Standing, Submission, Timestamp,
-    Violation,
+    Content, Dedupe, DedupeBy, Grant, InvalidSubmission, Message, MessageId, MessageState, Options, Recipient,
+    RecipientSet, RequestHash, Route, RouteChoice, Scope, Standing, Submission, Timestamp, Violation,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::content::Ready;
 use self::to_its_end::ToItsEnd;
 use crate::crash_point;
 use crate::dispatch::{DispatcherHandle, Reservation};
 use crate::ids::IdSource;
 use crate::media::Fetch;
-use crate::ports::{
-    Accepted, Admission, BornLeased, Claimed, Clock, DedupeEntry, Idempotency, Ledger, LedgerError, MediaRecord,
-};
+use crate::ports::{Accepted, Admission, BornLeased, Claimed, Clock, DedupeEntry, Idempotency, Ledger, LedgerError};
 use crate::routing::{Parcel, Planned, Planner, own_recipients, request_hash, speaks_to_group};
 use crate::telemetry::{
     Happening as _, LedgerFailed, MessageDuplicate, MessageRefused, MessageReplayed, MessagesAccepted,
 };
+use crate::templates::TemplateBook;
 
 /// What the intake needs to know.
 #[derive(Clone, Debug)]
@@ -78,6 +78,12 @@ pub enum AcceptError {
         /// Which.
         route: String,
     },
+    /// The caller's key does not allow the template, or content without one; nothing was stored.
+    #[error("this key may not use {template}")]
+    ForbiddenTemplate {
+        /// Which, in words.
+        template: String,
+    },
     /// The caller's key has no `send` scope.
     #[error("this key may not send")]
     MayNotSend,
@@ -100,7 +106,10 @@ impl AcceptError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid(InvalidSubmission(violation)) => violation.code,
-            Self::Forbidden { .. } | Self::ForbiddenRoute { .. } | Self::MayNotSend => "forbidden",
+            Self::Forbidden { .. }
+            | Self::ForbiddenRoute { .. }
+            | Self::ForbiddenTemplate { .. }
+            | Self::MayNotSend => "forbidden",
             Self::KeyReused => "idempotency_key_reused",
             Self::Overloaded => "overloaded",
             Self::Interrupted => "internal",
@@ -114,6 +123,7 @@ pub struct Intake {
     door: Arc<Door>,
     planner: Planner,
     fetch: Arc<dyn Fetch>,
+    templates: TemplateBook,
     clock: Arc<dyn Clock>,
     ids: IdSource,
     accepted: MessagesAccepted,
@@ -151,7 +161,7 @@ struct Reserved {
 /// A submission whose way is drawn.
 struct Drawn {
     way: Way,
-    submission: Submission,
+    ready: Ready,
     app: String,
 }
 
@@ -174,14 +184,14 @@ impl Intake {
         ledger: Arc<dyn Ledger>,
         dispatcher: DispatcherHandle,
         clock: Arc<dyn Clock>,
-        fetch: Arc<dyn Fetch>,
+        (fetch, templates): (Arc<dyn Fetch>, TemplateBook),
         config: IntakeConfig,
     ) -> Self {
         let planner = dispatcher.planner().clone();
         let door = Arc::new(Door { ledger, dispatcher });
         let places = Arc::new(Semaphore::new(config.waiting));
         let accepted = MessagesAccepted::default();
-        Self { door, planner, fetch, clock, ids: IdSource::new(), accepted, places, config }
+        Self { door, planner, fetch, templates, clock, ids: IdSource::new(), accepted, places, config }
     }
 
     /// Takes one submission in.
@@ -221,8 +231,8 @@ impl Intake {
         let mut prepared = Vec::new();
         for submission in submissions {
             let key = submission.idempotency.clone();
-            let ready = match self.with_files(grant, submission, now).await {
-                Ok(submission) => self.prepare(grant, submission, now),
+            let ready = match self.with_content(grant, submission, now).await {
+                Ok(ready) => self.prepare(grant, ready, now),
                 Err(error) => Err(error),
             };
             match ready {
@@ -286,20 +296,23 @@ impl Intake {
         let now = self.clock.now();
         let choose = || self.planner.choose(grant.caller.as_str(), &submission.tags, submission.priority, now);
         let choice = submission.route.is_none().then(choose);
-        let (drawn, planned) = self.draw(grant, submission, self.ids.next(now), now)?;
+        let ready = self.rendered(grant, submission)?;
+        let (drawn, planned) = self.draw(grant, ready, self.ids.next(now), now)?;
         let deliveries = planned.into_iter().map(|planned| planned.delivery).collect();
         Ok(Way { choice, deliveries, ..drawn.way })
     }
 
-    fn prepare(&self, grant: &Grant, submission: Submission, now: Timestamp) -> Result<Prepared, AcceptError> {
+    fn prepare(&self, grant: &Grant, ready: Ready, now: Timestamp) -> Result<Prepared, AcceptError> {
         let id = self.ids.next(now);
-        let idempotency = submission.idempotency.clone().map(|(key, hash)| Idempotency {
+        let idempotency = ready.submission.idempotency.clone().map(|(key, hash)| Idempotency {
             key,
             hash,
             not_before: now - self.config.idempotency_window,
         });
-        let (Drawn { way, submission, app }, planned) = self.draw(grant, submission, id, now)?;
-        let dedupe = submission.dedupe.as_ref().map(|dedupe| dedupe_entry(dedupe, &submission, &way.to, &app, now));
+        let (Drawn { way, ready, app }, planned) = self.draw(grant, ready, id, now)?;
+        let Ready { submission, content, template } = ready;
+        let said = (&content, &submission.options);
+        let dedupe = submission.dedupe.as_ref().map(|dedupe| dedupe_entry(dedupe, said, &way.to, &app, now));
         let (mut deliveries, mut reservations) = (Vec::with_capacity(planned.len()), Vec::new());
         for (index, Planned { delivery, request }) in planned.into_iter().enumerate() {
             if delivery.due_at <= now
@@ -312,7 +325,7 @@ impl Intake {
         let message = Message {
             id,
             caller: grant.caller.clone(),
-            content: submission.content,
+            content,
             options: submission.options,
             priority: submission.priority,
             accepted_at: now,
@@ -324,6 +337,7 @@ impl Intake {
             route: way.route,
             replay_of: submission.replay_of,
             acknowledged_at: None,
+            template: template.map(Box::new),
         };
         let born =
             |reserved: &Reserved| BornLeased { index: reserved.index, equal_since: reserved.place.equal_since(now) };
@@ -336,21 +350,22 @@ impl Intake {
     fn draw(
         &self,
         grant: &Grant,
-        mut submission: Submission,
+        mut ready: Ready,
         id: MessageId,
         now: Timestamp,
     ) -> Result<(Drawn, Vec<Planned>), AcceptError> {
+        let submission = &mut ready.submission;
         if !grant.scopes.include(Scope::Send) {
             return Err(AcceptError::MayNotSend);
         }
         submission.check(now)?;
-        let route = self.route_of(grant, &submission, now)?;
+        let route = self.route_of(grant, submission, now)?;
         let named = std::mem::take(&mut submission.to);
         // Where a configured route leads by itself, the operator has allowed with it.
         let by_route = named.is_empty() && !matches!(submission.route, Some(RouteChoice::Own(_)));
         let to = if named.is_empty() { route.as_deref().map(own_recipients).unwrap_or_default() } else { named };
         submission.check_recipients(&to, route.as_deref().is_some_and(speaks_to_group))?;
-        let app = self.app_of(&submission, &to)?;
+        let app = self.app_of(submission, &to)?;
         if !by_route && let Some(recipient) = to.iter().find(|recipient| !grant.may_address(recipient, &app)) {
             return Err(AcceptError::Forbidden { recipient: recipient.clone() });
         }
@@ -362,7 +377,7 @@ impl Intake {
         let due_at = self.planner.routing.free_from(quiet, submission.priority, due_at);
         let parcel = Parcel {
             id,
-            content: &submission.content,
+            content: &ready.content,
             options: &submission.options,
             priority: submission.priority,
             expires_at: submission.expires_at,
@@ -370,7 +385,7 @@ impl Intake {
         };
         let planned = self.planner.first(parcel, &to, &app, due_at)?;
         let way = Way { route, choice: None, to, deliveries: Vec::new() };
-        Ok((Drawn { way, submission, app }, planned))
+        Ok((Drawn { way, ready, app }, planned))
     }
 
     /// Finds the route of a submission: the one it names or brings, or the one that the rules give it.
@@ -454,113 +469,6 @@ impl Intake {
                 ),
             )),
         }
-    }
-
-    /// Fetches files that a submission names by URL, and makes one of a text that is to be sent as a file.
-    async fn with_files(
-        &self,
-        grant: &Grant,
-        mut submission: Submission,
-        now: Timestamp,
-    ) -> Result<Submission, AcceptError> {
-        if submission.content.object().contains("\"url\"")
-            && let Some((kind, url)) = crate::media::named_by_url(&submission.content)
-        {
-            if !grant.scopes.include(Scope::Send) {
-                return Err(AcceptError::MayNotSend);
-            }
-            let fetched = self.fetch.fetch(&url).await;
-            let (file_name, content) = fetched.map_err(|why| {
-                let field = format!("{kind}.media_id.url");
-                invalid(
-                    Violation::new("invalid", field, format!("cannot be fetched: {why}"))
-                        .with_hint("the URL must be public and https, and lead to the file itself"),
-                )
-            })?;
-            let id = self.keep(grant, file_name, content, now).await?;
-            submission.content = crate::media::with_id(&submission.content, id);
-        }
-        if crate::media::names_own(&submission.content) {
-            self.check_own_media(grant, &submission.content).await?;
-        }
-        let wants_file = |overflow: Option<Overflow>| overflow == Some(Overflow::File);
-        let by_route = || match &submission.route {
-            Some(RouteChoice::Own(route)) => route.overflow,
-            Some(RouteChoice::Named(name)) => self.planner.routing.routes.get(name).and_then(|route| route.overflow),
-            None => None,
-        };
-        if wants_file(submission.overflow.or_else(by_route))
-            && let Some(text) = submission.content.plain_content()
-            && self.is_too_long(&submission, text.len())
-        {
-            let ending = if submission.content.kind() == ContentKind::Text { "txt" } else { "md" };
-            let id = self.keep(grant, format!("message.{ending}"), text.into(), now).await?;
-            submission.content = Content::new(ContentKind::File, format!(r#"{{"media_id":"{id}"}}"#));
-        }
-        Ok(submission)
-    }
-
-    /// Whether a text is longer than the channel takes that it would begin with.
-    fn is_too_long(&self, submission: &Submission, bytes: usize) -> bool {
-        let app = submission.app.clone().or_else(|| self.planner.routing.default_app.clone()).unwrap_or_default();
-        let lanes = submission.to.iter().map(|to| match to {
-            Recipient::Robot(name) | Recipient::Chat(name) => domain::Lane::new(to.channel(), name),
-            _ => domain::Lane::new(to.channel(), &app),
-        });
-        let steps = match &submission.route {
-            Some(RouteChoice::Own(route)) => route.steps.clone(),
-            Some(RouteChoice::Named(name)) => {
-                self.planner.routing.routes.get(name).map(|route| route.steps.clone()).unwrap_or_default()
-            }
-            None => Vec::new(),
-        };
-        let accounts = self.planner.accounts();
-        let lanes = lanes.chain(steps.iter().map(|step| step.lane(&accounts)));
-        let limits = lanes.filter_map(|lane| self.planner.channel(&lane)?.longest(submission.content.kind()));
-        limits.min().is_some_and(|limit| bytes > limit)
-    }
-
-    /// Keeps a file for a caller.
-    ///
-    /// # Errors
-    /// [`AcceptError::NotStored`].
-    pub async fn keep(
-        &self,
-        grant: &Grant,
-        file_name: String,
-        content: Bytes,
-        now: Timestamp,
-    ) -> Result<MediaId, AcceptError> {
-        let id = self.ids.next_media(now);
-        let size = content.len() as u64;
-        let record = MediaRecord { id, caller: grant.caller.clone(), file_name, size, created_at: now };
-        match self.door.ledger.put_media(record, content).await {
-            Ok(()) => Ok(id),
-            Err(error) => {
-                LedgerFailed { error: &error }.emit();
-                Err(AcceptError::NotStored(Arc::new(error)))
-            }
-        }
-    }
-
-    /// A file that a message names must be there, and its caller's.
-    async fn check_own_media(&self, grant: &Grant, content: &Content) -> Result<(), AcceptError> {
-        for (field, id) in crate::media::own_ids(content) {
-            let unknown = || {
-                let violation = Violation::new(
-                    "invalid",
-                    field.clone(),
-                    format!("names `{id}`, which is no file of this caller's"),
-                );
-                invalid(violation.with_hint("hand the file in by POST /v1/media, and give the id that it answers"))
-            };
-            let id: MediaId = id.parse().map_err(|_| unknown())?;
-            let found = self.door.ledger.media(id, grant.reads()).await;
-            let found = found.map_err(|error| AcceptError::NotStored(Arc::new(error)))?;
-            let record = found.ok_or_else(unknown)?;
-            crate::media::check_size(content.kind(), &record).map_err(invalid)?;
-        }
-        Ok(())
     }
 
     fn count(&self, result: &Result<Receipt, AcceptError>) {
@@ -662,11 +570,17 @@ fn with_app(route: Arc<Route>, app: Option<&str>) -> Arc<Route> {
     Arc::new(own)
 }
 
-fn dedupe_entry(dedupe: &Dedupe, submission: &Submission, to: &RecipientSet, app: &str, now: Timestamp) -> DedupeEntry {
+fn dedupe_entry(
+    dedupe: &Dedupe,
+    (content, options): (&Content, &Options),
+    to: &RecipientSet,
+    app: &str,
+    now: Timestamp,
+) -> DedupeEntry {
     let key = match &dedupe.by {
         DedupeBy::Key(key) => format!("key {key}"),
         DedupeBy::Content => {
-            let parts = [&to.to_stored(), app, &submission.content.to_stored(), &format!("{:?}", submission.options)];
+            let parts = [&to.to_stored(), app, &content.to_stored(), &format!("{options:?}")];
             format!("content {}", request_hash(parts.join("\0").as_bytes()))
         }
     };

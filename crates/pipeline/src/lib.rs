@@ -16,6 +16,7 @@ mod recall;
 mod redact;
 mod routing;
 mod sweep;
+mod templates;
 mod watch;
 
 pub mod ports;
@@ -28,4 +29,5 @@ pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};
 pub use routing::{AddressBook, Routing, request_hash};
 pub use sweep::{SweepConfig, Sweeper};
+pub use templates::{TemplateBook, violation as template_violation};
 pub use watch::{Heartbeats, WatchConfig, Watcher};

@@ -13,5 +13,5 @@ pub use ledger::{
     ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation,
     Idempotency, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord, MessageFilter,
     MessageRecord, MessageSummary, Moving, PendingRecall, Person, Queue, Records, RetryAnswer, SentTo, Settled,
-    Settlement, StatRow, Upkeep, Upload,
+    Settlement, StatRow, TemplateRecord, Templates, Upkeep, Upload,
 };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use domain::{
     AllowList, CallerId, Content, ContentKind, Grant, LaneState, Options, Priority, RecipientSet, RouteChoice, Scope,
-    Scopes, Submission, Timestamp,
+    Scopes, Submission, SubmissionContent, Timestamp,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -214,7 +214,7 @@ impl Watcher {
             app: None,
             route: Some(RouteChoice::Named(route.to_owned())),
             overflow: Some(domain::Overflow::Truncate),
-            content: Content::plain(ContentKind::Text, text),
+            content: SubmissionContent::Ready(Content::plain(ContentKind::Text, text)),
             options: Options::default(),
             priority: Priority::Urgent,
             send_at: None,

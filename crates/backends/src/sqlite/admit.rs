@@ -98,8 +98,8 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
     }
     let mut insert = connection.prepare_cached(
         "INSERT INTO message (id, caller, state, content, options, priority, accepted_at, send_at, expires_at, tags, metadata, duplicate_of,
-             route, replay_of)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             route, replay_of, template)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     insert
         .execute(params![
@@ -117,6 +117,7 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
             duplicate_of.map(MessageId::to_bytes),
             rows::route_to_stored(message.route.as_deref()),
             message.replay_of.map(MessageId::to_bytes),
+            rows::template_to_stored(message.template.as_deref()),
         ])
         .map(drop)
 }

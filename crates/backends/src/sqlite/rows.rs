@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{
     AttemptId, AttemptRecord, CallerId, Content, ContentKind, Delivery, DeliveryId, Lane, Mention, Message, MessageId,
     MessageState, Options, Overflow, Placed, Priority, Reason, RecipientSet, RecipientState, RequestHash, Route,
-    Timestamp,
+    TemplateUse, Timestamp,
 };
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Type;
@@ -109,6 +109,15 @@ pub(super) fn route_from_stored(stored: Option<&str>) -> Option<Arc<Route>> {
     serde_json::from_str(stored?).ok().map(Arc::new)
 }
 
+/// What a message's content was made by.
+pub(super) fn template_to_stored(template: Option<&TemplateUse>) -> Option<String> {
+    serde_json::to_string(template?).ok()
+}
+
+fn template_from_stored(stored: Option<&str>) -> Option<Box<TemplateUse>> {
+    serde_json::from_str(stored?).ok().map(Box::new)
+}
+
 pub(super) fn options_to_stored(options: &Options) -> Option<String> {
     if *options == Options::default() {
         return None;
@@ -169,6 +178,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         route: route_from_stored(row.get_ref("route")?.as_str_or_null()?),
         replay_of: row.get::<_, Option<[u8; 16]>>("replay_of")?.map(MessageId::from_bytes),
         acknowledged_at: maybe_time(row, "acknowledged_at")?,
+        template: template_from_stored(row.get_ref("template")?.as_str_or_null()?),
     })
 }
 

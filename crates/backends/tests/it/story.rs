@@ -42,6 +42,7 @@ fn admission(caller: &str, text: &str) -> Admission {
         route: None,
         replay_of: None,
         acknowledged_at: None,
+        template: None,
     };
     let delivery = Delivery {
         id: id.delivery(1),

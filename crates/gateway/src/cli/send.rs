@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use super::gateway::{Gateway, report};
+use super::variables::VariableArguments;
 use super::{Context, DONE, MISUSED, NOT_DELIVERED, PARTLY, REFUSED, complain, print};
 
 /// Lines of a bulk send that go in together.
@@ -63,6 +64,14 @@ pub(super) struct SendArguments {
     /// A file with a template card, or a whole submission's content, as JSON; `-` is standard input
     #[arg(long, value_name = "FILE", group = "content")]
     card: Option<PathBuf>,
+    /// A template that makes the content
+    #[arg(long, value_name = "NAME", group = "content", conflicts_with = "direct")]
+    template: Option<String>,
+    /// Its version; default: the active one
+    #[arg(long, value_name = "NUMBER", requires = "template")]
+    template_version: Option<u32>,
+    #[command(flatten)]
+    variables: VariableArguments,
     /// Send every line of a file of NDJSON submissions; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["content", "to", "party", "tag", "robot", "direct", "wait"])]
     batch: Option<PathBuf>,

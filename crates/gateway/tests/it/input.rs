@@ -37,7 +37,7 @@ async fn each_mistake_is_named() {
             "invalid",
             "file.media_id",
         ),
-        (json!({ "to": to, "template": "t" }), 422, "not_available", "template"),
+        (json!({ "to": to, "template": "t" }), 422, "unknown_template", "template"),
         (json!({ "to": to, "text": "x", "route": "r" }), 422, "unknown_route", "route"),
         (json!({ "to": { "users": ["a|b"] }, "text": "x" }), 422, "invalid", "to.users"),
         (json!({ "to": { "parties": ["x"] }, "text": "x" }), 422, "invalid", "to.parties"),

@@ -24,4 +24,5 @@ mod recall;
 mod routes;
 mod security;
 mod starting;
+mod templates;
 mod trouble;

@@ -170,6 +170,9 @@ impl From<AcceptError> for ApiError {
             AcceptError::ForbiddenRoute { .. } => Self::new(StatusCode::FORBIDDEN, code, error.to_string())
                 .with_field("route")
                 .with_hint("use a key whose allow-list of routes includes it"),
+            AcceptError::ForbiddenTemplate { .. } => Self::new(StatusCode::FORBIDDEN, code, error.to_string())
+                .with_field("template")
+                .with_hint("use a key whose allow-list of templates includes it"),
             AcceptError::MayNotSend => {
                 Self::new(StatusCode::FORBIDDEN, code, error.to_string()).with_hint("use a key with the scope send")
             }

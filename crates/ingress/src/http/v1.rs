@@ -13,6 +13,7 @@ mod routes;
 mod stats;
 mod submission;
 mod submit;
+mod templates;
 mod view;
 
 use std::sync::Arc;
@@ -49,6 +50,10 @@ const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
     || routes!(directory::list, directory::put),
     || routes!(directory::forget),
     || routes!(directory::erase),
+    || routes!(templates::list),
+    || routes!(templates::put, templates::forget),
+    || routes!(templates::activate),
+    || routes!(templates::preview),
     || routes!(keys::list, keys::create),
     || routes!(keys::revoke),
 ];

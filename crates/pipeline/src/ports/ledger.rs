@@ -14,6 +14,7 @@ mod keys;
 mod media;
 mod queue;
 mod records;
+mod templates;
 mod upkeep;
 
 use std::fmt;
@@ -31,11 +32,12 @@ pub use self::records::{
     Acknowledged, CancelAnswer, DeliveryRecord, DueEscalation, MessageFilter, MessageRecord, MessageSummary,
     PendingRecall, Records, RetryAnswer, StatRow,
 };
+pub use self::templates::{TemplateRecord, Templates};
 pub use self::upkeep::Upkeep;
 
 /// All of the ledger.
-pub trait Ledger: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls {}
-impl<T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls> Ledger for T {}
+pub trait Ledger: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates {}
+impl<T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates> Ledger for T {}
 
 /// The ledger could not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -25,7 +25,13 @@ const CONTENT: &[&str] = &[
 
 pub(super) fn add_to(submission: &mut Map<String, Value>, arguments: &SendArguments) -> anyhow::Result<()> {
     let mut put = |name: &str, value: Value| submission.insert(name.to_owned(), value);
-    if let Some(text) = &arguments.text {
+    if let Some(template) = &arguments.template {
+        put("template", json!(template));
+        put("variables", Value::Object(arguments.variables.read()?));
+        if let Some(version) = arguments.template_version {
+            put("template_version", json!(version));
+        }
+    } else if let Some(text) = &arguments.text {
         put("text", json!(text));
     } else if let Some(markdown) = &arguments.markdown {
         put("markdown", json!(markdown));
@@ -41,7 +47,9 @@ pub(super) fn add_to(submission: &mut Map<String, Value>, arguments: &SendArgume
         })?;
         put(&name, value);
     } else if std::io::stdin().is_terminal() {
-        bail!("no content: give --text, --markdown, --markdown-file, --markdown-v2-file or --card, or pipe a text in");
+        bail!(
+            "no content: give --text, --markdown, --markdown-file, --markdown-v2-file, --card or --template, or pipe a text in"
+        );
     } else {
         let text = std::io::read_to_string(std::io::stdin()).context("could not read standard input")?;
         put("text", json!(text.trim_end_matches('\n')));

@@ -39,6 +39,8 @@ pub(super) struct KeyBody {
     mail_domains: Option<Vec<String>>,
     /// Routes it may take; absent: all.
     routes: Option<Vec<String>>,
+    /// Templates it may use, and then nothing else; absent: all.
+    templates: Option<Vec<String>>,
 }
 
 /// What is known of a key; never the key itself.
@@ -71,6 +73,9 @@ pub(super) struct KeyView {
     /// Routes it may take; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     routes: Option<Vec<String>>,
+    /// Templates it may use, and then nothing else; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    templates: Option<Vec<String>>,
     /// When it was made.
     created_at: String,
     /// When it stops to work.
@@ -107,6 +112,7 @@ impl From<&ApiKeyRecord> for KeyView {
             chats: key.grant.allow.chats.clone(),
             mail_domains: key.grant.allow.mail_domains.clone(),
             routes: key.grant.allow.routes.clone(),
+            templates: key.grant.allow.templates.clone(),
             created_at: key.created_at.to_string(),
             expires_at: shown(key.expires_at),
             revoked_at: shown(key.revoked_at),
@@ -175,6 +181,7 @@ pub(super) async fn create(
         chats: body.chats,
         mail_domains: body.mail_domains,
         routes: body.routes,
+        templates: body.templates,
     };
     let key = new_key(Grant { caller: CallerId::new(body.caller), scopes, allow }, now, expires_at);
     state.keys.add(key.record.clone()).await?;

@@ -3,18 +3,19 @@
 use axum::http::StatusCode;
 use domain::RecipientState;
 use domain::{
-    Content, ContentKind, Dedupe, DedupeBy, Mention, Options, Overflow, Priority, Recipient, RecipientSet, RequestHash,
-    Route, RouteChoice, Submission, Timestamp, Violation, parse_duration,
+    Content, ContentKind, Dedupe, DedupeBy, Mention, Message, Options, Overflow, Priority, Recipient, RecipientSet,
+    RequestHash, Route, RouteChoice, Submission, SubmissionContent, TemplateUse, Timestamp, Violation, parse_duration,
 };
 use pipeline::ports::MessageRecord;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::http::ApiError;
 
 /// What belongs to a later version: known by name, so that the refusal says so.
-const NOT_AVAILABLE: &[&str] = &["people", "template", "variables"];
+const NOT_AVAILABLE: &[&str] = &["people"];
 /// How long a dedupe window may be.
 const LONGEST_WINDOW: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
 
@@ -69,6 +70,13 @@ pub(super) struct SubmissionBody {
     /// One of the five template cards.
     #[schema(value_type = Option<Object>)]
     template_card: Option<Box<RawValue>>,
+    /// The name of a template that makes the content of `variables`.
+    template: Option<String>,
+    /// Its version; absent: the active one.
+    template_version: Option<u32>,
+    /// What the template is given.
+    #[schema(value_type = Option<Object>)]
+    variables: Option<Map<String, Value>>,
     /// Whom a robot's message calls by name.
     mention: Option<MentionBody>,
     /// WeCom's confidentiality: 0 shareable, 1 confidential, 2 inside the company (mpnews only).
@@ -143,9 +151,9 @@ enum RouteBody {
     /// The configured name.
     Name(String),
     /// The steps.
-    Steps(Vec<serde_json::Value>),
+    Steps(Vec<Value>),
     /// Steps and what holds for all of them.
-    Whole(serde_json::Value),
+    Whole(Value),
 }
 
 #[derive(Debug, Deserialize)]
@@ -216,7 +224,6 @@ impl SubmissionBody {
             .with_hint("send the header Idempotency-Key"));
         }
         let content = self.content()?;
-        let content = if self.escape { content.escaped() } else { content };
         let mention =
             self.mention.map(|m| Mention { users: m.users, mobiles: m.mobiles, all: m.all }).unwrap_or_default();
         Ok(Submission {
@@ -240,12 +247,14 @@ impl SubmissionBody {
     /// Takes from a failed message what this body does not say itself: it is sent in its place.
     pub(super) fn in_place_of(self, record: &MessageRecord) -> Result<Submission, ApiError> {
         let message = &record.message;
-        let content = if self.names_content() { None } else { Some(message.content.clone()) };
+        let content = self.content_in_place_of(message);
         let to = self.to.names_nobody().then(|| failed_recipients(record));
         let (priority, tags) = (self.priority.is_some(), self.tags.is_empty());
         let (mention, metadata, routed) = (self.mention.is_some(), self.metadata.is_some(), self.route.is_some());
         let body = Self {
             text: if content.is_some() { RawValue::from_string("\"\"".to_owned()).ok() } else { self.text },
+            variables: if content.is_some() { None } else { self.variables },
+            template_version: if content.is_some() { None } else { self.template_version },
             ..self
         };
         let mut submission = body.into_submission(None, || RequestHash::new([0; 32]), false)?;
@@ -274,6 +283,21 @@ impl SubmissionBody {
         Ok(submission)
     }
 
+    /// What a message said, if this body does not say something else; other variables for the same template, perhaps.
+    fn content_in_place_of(&self, message: &Message) -> Option<SubmissionContent> {
+        if self.names_content() || self.template.is_some() {
+            return None;
+        }
+        Some(match (&message.template, &self.variables) {
+            (Some(template), Some(variables)) => SubmissionContent::Templated(TemplateUse {
+                version: self.template_version.or(template.version),
+                variables: variables.clone(),
+                ..TemplateUse::clone(template)
+            }),
+            _ => SubmissionContent::Ready(message.content.clone()),
+        })
+    }
+
     fn names_content(&self) -> bool {
         let plain = [&self.text, &self.markdown, &self.markdown_v2, &self.image, &self.voice, &self.video];
         let others =
@@ -281,7 +305,30 @@ impl SubmissionBody {
         plain.into_iter().chain(others).any(Option::is_some)
     }
 
-    fn content(&self) -> Result<Content, ApiError> {
+    /// What it says: one content field, or a template, which escapes by itself.
+    fn content(&self) -> Result<SubmissionContent, ApiError> {
+        let Some(name) = &self.template else {
+            for (field, given) in
+                [("variables", self.variables.is_some()), ("template_version", self.template_version.is_some())]
+            {
+                if given {
+                    let violation = Violation::new("invalid", field, "stands without a template");
+                    return Err(violation.with_hint("name the template: `\"template\": \"…\"`").into());
+                }
+            }
+            let content = self.own_content()?;
+            return Ok(SubmissionContent::Ready(if self.escape { content.escaped() } else { content }));
+        };
+        if self.names_content() {
+            return Err(Violation::new("invalid", "template", "stands beside a content field")
+                .with_hint("a message says what a template makes, or what its content field says")
+                .into());
+        }
+        let variables = self.variables.clone().unwrap_or_default();
+        Ok(SubmissionContent::Templated(TemplateUse { name: name.clone(), version: self.template_version, variables }))
+    }
+
+    fn own_content(&self) -> Result<Content, ApiError> {
         let fields = [
             (ContentKind::Text, &self.text),
             (ContentKind::Markdown, &self.markdown),
@@ -300,7 +347,7 @@ impl SubmissionBody {
         match given[..] {
             [(kind, raw)] => one_content(kind, raw),
             [] => Err(Violation::new("missing", "text", "is missing, and so is every other content field")
-                .with_hint("give one of text, markdown, markdown_v2, image, voice, video, file, textcard, news, mpnews, miniprogram_notice or template_card")
+                .with_hint("give a template and its variables, or one of text, markdown, markdown_v2, image, voice, video, file, textcard, news, mpnews, miniprogram_notice or template_card")
                 .into()),
             [_, (second, _), ..] => Err(Violation::new("invalid", second.name(), format!("stands beside `{}`", given[0].0))
                 .with_hint("a message has exactly one content field")

@@ -49,7 +49,10 @@ pub(super) async fn submit(
         SubmissionBody::parse(&bytes)?.into_submission(idempotency_key(&headers)?, hash, false)
     };
     let submission = read().inspect_err(ApiError::count)?;
-    let warnings = submission.content.warnings();
+    let warnings = match &submission.content {
+        domain::SubmissionContent::Ready(content) => content.warnings(),
+        domain::SubmissionContent::Templated(_) => Vec::new(),
+    };
     let receipt = state.intake.accept(&caller, submission).await?;
     let view = ReceiptView::from(&receipt).with_warnings(warnings);
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();

@@ -93,6 +93,9 @@ pub(super) struct SummaryView {
     /// When somebody acknowledged it.
     #[serde(skip_serializing_if = "Option::is_none")]
     acknowledged_at: Option<String>,
+    /// What made its content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<TemplateUseView>,
     /// The kind of content, such as `text`.
     content_type: &'static str,
     /// The content, as WeCom spells it.
@@ -200,6 +203,18 @@ pub(super) struct AttemptView {
     reason: Option<ReasonView>,
 }
 
+/// What made a content.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TemplateUseView {
+    /// The template.
+    name: String,
+    /// Its version.
+    version: u32,
+    /// What it was given.
+    #[schema(value_type = Object)]
+    variables: serde_json::Map<String, serde_json::Value>,
+}
+
 /// A page of messages, newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PageView {
@@ -232,6 +247,11 @@ impl SummaryView {
             replay_of: message.replay_of.map(|id| id.to_string()),
             route: message.route.map(|route| route.name.clone().unwrap_or_else(|| "own".to_owned())),
             acknowledged_at: message.acknowledged_at.map(|time| time.to_string()),
+            template: message.template.map(|made| TemplateUseView {
+                name: made.name,
+                version: made.version.unwrap_or_default(),
+                variables: made.variables,
+            }),
             content_type: message.content.kind().name(),
             content: RawValue::from_string(message.content.object().to_owned()).ok(),
         }

@@ -1,0 +1,144 @@
+//! `hongyan template`: keep, try, switch and forget templates.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::gateway::{Gateway, report};
+use super::send::read_text;
+use super::variables::VariableArguments;
+use super::{Context, DONE, print};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TemplateCommand {
+    /// List the templates and their versions
+    List,
+    /// Keep the next version of a template
+    Put {
+        /// Its name: a-z, 0-9, `-`, `_`, `.`
+        name: String,
+        /// A file in Jinja2's language; `-` is standard input
+        file: PathBuf,
+        /// What it makes
+        #[arg(long, value_enum, default_value_t = Makes::Markdown)]
+        makes: Makes,
+        /// A file that declares its variables: `[{"name": "order", "kind": "string", "example": "DFB-2000"}]`
+        #[arg(long, value_name = "FILE")]
+        declare: Option<PathBuf>,
+        /// Let a missing variable be nothing instead of an error
+        #[arg(long)]
+        lenient: bool,
+        /// Leave the version active that is
+        #[arg(long)]
+        keep_active: bool,
+    },
+    /// Show what a template makes; nothing is sent
+    Preview {
+        /// Its name
+        name: String,
+        /// Which version; default: the active one
+        #[arg(long, value_name = "NUMBER")]
+        template_version: Option<u32>,
+        #[command(flatten)]
+        variables: VariableArguments,
+    },
+    /// Let the name stand for a version; an earlier one rolls back
+    Activate {
+        /// Its name
+        name: String,
+        /// Which version
+        #[arg(value_name = "VERSION")]
+        template_version: u32,
+    },
+    /// Forget a template with all its versions
+    Forget {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Makes {
+    /// JSON with `msgtype`, as WeCom writes it
+    Message,
+    /// A text
+    Text,
+    /// Markdown
+    Markdown,
+    /// Robots' larger markdown
+    #[value(name = "markdown_v2")]
+    MarkdownV2,
+}
+
+impl Makes {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Text => "text",
+            Self::Markdown => "markdown",
+            Self::MarkdownV2 => "markdown_v2",
+        }
+    }
+}
+
+pub(super) async fn run(command: TemplateCommand, context: &Context) -> anyhow::Result<u8> {
+    let gateway = Gateway::find(&context.load()?)?;
+    let path = |name: &str, rest: &str| {
+        let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        format!("/v1/templates/{name}{rest}")
+    };
+    let result = match &command {
+        TemplateCommand::List => gateway.get("/v1/templates").await,
+        TemplateCommand::Put { name, file, makes, declare, lenient, keep_active } => {
+            let variables: Value = match declare {
+                Some(path) => serde_json::from_str(&read_text(path)?)
+                    .with_context(|| format!("{} is not JSON", path.display()))?,
+                None => json!([]),
+            };
+            let source = read_text(file)?;
+            let source = source.strip_suffix('\n').unwrap_or(&source);
+            let body = json!({
+                "makes": makes.name(), "source": source, "variables": variables, "lenient": lenient, "activate": !keep_active,
+            });
+            gateway.put(&path(name, ""), &body).await
+        }
+        TemplateCommand::Preview { name, template_version, variables } => {
+            let body = json!({ "version": template_version, "variables": variables.read()? });
+            gateway.post(&path(name, "/preview"), Some(&body), None).await
+        }
+        TemplateCommand::Activate { name, template_version } => {
+            gateway.post(&path(name, "/activate"), Some(&json!({ "version": template_version })), None).await
+        }
+        TemplateCommand::Forget { name } => gateway.delete(&path(name, "")).await,
+    };
+    match result {
+        Err(error) => return Ok(report(error, context)),
+        Ok(answer) if context.json => print(&answer.to_string()),
+        Ok(answer) => match &command {
+            TemplateCommand::List => answer.as_array().into_iter().flatten().for_each(|version| show(version, context)),
+            TemplateCommand::Put { .. } | TemplateCommand::Activate { .. } => show(&answer, context),
+            TemplateCommand::Preview { .. } => print(&shown(&answer)),
+            TemplateCommand::Forget { .. } => context.say("done", "完成"),
+        },
+    }
+    Ok(DONE)
+}
+
+/// One version, a line.
+fn show(version: &Value, context: &Context) {
+    let text = |name: &str| version[name].as_str().unwrap_or_default();
+    let active = if version["active"] == json!(true) { context.language.pick("  active", "  启用") } else { "" };
+    let uses: Vec<&str> = version["uses"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    print(&format!("{}  v{}  {}{active}  {}", text("name"), version["version"], text("makes"), uses.join(", ")));
+}
+
+/// What a preview says: the text itself where it is one.
+fn shown(preview: &Value) -> String {
+    let content = &preview["content"];
+    match content["content"].as_str() {
+        Some(text) => text.to_owned(),
+        None => serde_json::to_string_pretty(content).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,287 @@
+//! `/v1/templates`: kept in versions that never change, tried before they are used, switched in one step.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use domain::{Compiled, Makes, Scope, Template, Variable, VariableKind, Violation, is_template_name};
+use pipeline::ports::TemplateRecord;
+use pipeline::template_violation;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::read_body;
+use crate::http::auth::need;
+use crate::http::error::ErrorEnvelope;
+use crate::http::{Api, ApiError, Caller, MAX_BODY};
+
+/// A template.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TemplateBody {
+    /// `message`: JSON with `msgtype`, as WeCom writes it; or the text of a `text`, `markdown` or `markdown_v2`.
+    #[schema(value_type = String, example = "markdown")]
+    makes: Makes,
+    /// In Jinja2's language, at most 32 KiB.
+    #[schema(example = "**{{ order }}** 已发货")]
+    source: String,
+    /// The variables that it declares.
+    #[serde(default)]
+    #[schema(value_type = Vec<VariableView>)]
+    variables: Vec<Variable>,
+    /// Whether a missing variable is nothing instead of an error.
+    #[serde(default)]
+    lenient: bool,
+    /// Whether the name stands for this version from now on; default: yes.
+    #[serde(default = "yes")]
+    activate: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A declared variable.
+#[derive(Serialize, ToSchema)]
+pub(super) struct VariableView {
+    /// Its name.
+    name: String,
+    /// `any`, `string`, `number`, `boolean`, `list` or `object`.
+    #[schema(value_type = String)]
+    kind: VariableKind,
+    /// What stands for it where it is not given; absent: it must be given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<Value>,
+    /// What a preview shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<Value>,
+}
+
+/// A version of a template.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TemplateView {
+    /// Its name.
+    name: String,
+    /// Counted from 1.
+    version: u32,
+    /// Whether the name stands for it.
+    active: bool,
+    /// What it makes.
+    #[schema(value_type = String)]
+    makes: Makes,
+    /// Its source.
+    source: String,
+    /// The variables that it declares.
+    variables: Vec<VariableView>,
+    /// The variables that it uses, declared or not.
+    uses: Vec<String>,
+    /// Whether a missing variable is nothing.
+    lenient: bool,
+    /// When it was kept.
+    created_at: String,
+}
+
+impl From<TemplateRecord> for TemplateView {
+    fn from(TemplateRecord { template, active, created_at }: TemplateRecord) -> Self {
+        let uses = Compiled::new(template.clone()).map(|compiled| compiled.used()).unwrap_or_default();
+        let Template { name, version, makes, source, variables, lenient } = template;
+        let view = |Variable { name, kind, default, example }| VariableView { name, kind, default, example };
+        let variables = variables.into_iter().map(view).collect();
+        let created_at = created_at.to_string();
+        Self { name, version, active, makes, source, variables, uses, lenient, created_at }
+    }
+}
+
+/// Lists all versions of all templates, by name, the newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/templates",
+    tag = "templates",
+    responses(
+        (status = 200, description = "The templates", body = Vec<TemplateView>),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Vec<TemplateView>>, ApiError> {
+    need(&caller, Scope::Read)?;
+    Ok(Json(api.ledger.templates().await?.into_iter().map(TemplateView::from).collect()))
+}
+
+/// Keeps the next version of a template. What it is made of is checked first.
+#[utoipa::path(
+    put,
+    path = "/v1/templates/{name}",
+    tag = "templates",
+    params(("name" = String, Path, description = "a-z, 0-9, `-`, `_`, `.`; at most 64")),
+    request_body = TemplateBody,
+    responses(
+        (status = 201, description = "It is kept", body = TemplateView),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 403, description = "Not an administrator's key", body = ErrorEnvelope),
+        (status = 422, description = "It cannot be used: with line and column", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn put(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<(StatusCode, Json<TemplateView>), ApiError> {
+    need(&caller, Scope::Admin)?;
+    let bytes = read_body(&state, body, MAX_BODY).await?;
+    let body: TemplateBody = read(&bytes)?;
+    if !is_template_name(&name) {
+        return Err(Violation::new("invalid", "name", format!("`{name}` is no name for a template"))
+            .with_hint("1 to 64 of a-z, 0-9, `-`, `_` and `.`")
+            .into());
+    }
+    let TemplateBody { makes, source, variables, lenient, activate } = body;
+    let template = Template { name, version: 0, makes, source, variables, lenient };
+    Compiled::new(template.clone()).map_err(|error| template_violation(&error, "source"))?;
+    let version = state.ledger.put_template(template.clone(), activate, state.clock.now()).await?;
+    state.templates.refresh(state.ledger.as_ref()).await?;
+    let kept = version_of(&state, &template.name, version).await?;
+    Ok((StatusCode::CREATED, Json(kept.into())))
+}
+
+/// Which version.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VersionBody {
+    /// Counted from 1.
+    version: u32,
+}
+
+/// Makes a version the one that the name stands for; an earlier one rolls back.
+#[utoipa::path(
+    post,
+    path = "/v1/templates/{name}/activate",
+    tag = "templates",
+    params(("name" = String, Path, description = "The template")),
+    request_body = VersionBody,
+    responses(
+        (status = 200, description = "It is active", body = TemplateView),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 403, description = "Not an administrator's key", body = ErrorEnvelope),
+        (status = 404, description = "No such version", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn activate(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Json<TemplateView>, ApiError> {
+    need(&caller, Scope::Admin)?;
+    let bytes = read_body(&state, body, MAX_BODY).await?;
+    let VersionBody { version } = read(&bytes)?;
+    if !state.ledger.activate_template(&name, version).await? {
+        return Err(unknown());
+    }
+    state.templates.refresh(state.ledger.as_ref()).await?;
+    Ok(Json(version_of(&state, &name, version).await?.into()))
+}
+
+/// What to try a template with.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PreviewBody {
+    /// Absent: the active one.
+    version: Option<u32>,
+    /// What is not given is shown as the declared examples.
+    #[schema(value_type = Object)]
+    variables: Map<String, Value>,
+}
+
+/// What a template makes.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PreviewView {
+    /// The version that was tried.
+    version: u32,
+    /// The kind of the content.
+    content_type: &'static str,
+    /// The content, as WeCom writes it.
+    #[schema(value_type = Object)]
+    content: Option<Box<RawValue>>,
+}
+
+/// Tries a template: nothing is sent.
+#[utoipa::path(
+    post,
+    path = "/v1/templates/{name}/preview",
+    tag = "templates",
+    params(("name" = String, Path, description = "The template")),
+    request_body = PreviewBody,
+    responses(
+        (status = 200, description = "What it makes", body = PreviewView),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 422, description = "It cannot be rendered: with line and column", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn preview(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Json<PreviewView>, ApiError> {
+    need(&caller, Scope::Read)?;
+    let bytes = read_body(&state, body, MAX_BODY).await?;
+    let PreviewBody { version, mut variables } = if bytes.is_empty() { PreviewBody::default() } else { read(&bytes)? };
+    let compiled = state.templates.get(&name, version)?;
+    for Variable { name, example, .. } in &compiled.template().variables {
+        if let (false, Some(example)) = (variables.contains_key(name), example) {
+            variables.insert(name.clone(), example.clone());
+        }
+    }
+    let content = compiled.render(&variables).map_err(|error| template_violation(&error, "variables"))?;
+    Ok(Json(PreviewView {
+        version: compiled.template().version,
+        content_type: content.kind().name(),
+        content: RawValue::from_string(content.object().to_owned()).ok(),
+    }))
+}
+
+/// Forgets a template with all its versions. Messages that it made stay as they are.
+#[utoipa::path(
+    delete,
+    path = "/v1/templates/{name}",
+    tag = "templates",
+    params(("name" = String, Path, description = "The template")),
+    responses(
+        (status = 204, description = "It is forgotten"),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 403, description = "Not an administrator's key", body = ErrorEnvelope),
+        (status = 404, description = "No such template", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn forget(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    need(&caller, Scope::Admin)?;
+    if !api.ledger.forget_template(&name).await? {
+        return Err(unknown());
+    }
+    api.templates.refresh(api.ledger.as_ref()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn version_of(api: &Api, name: &str, version: u32) -> Result<TemplateRecord, ApiError> {
+    let wanted = |record: &TemplateRecord| record.template.name == name && record.template.version == version;
+    api.ledger.templates().await?.into_iter().find(wanted).ok_or_else(unknown)
+}
+
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Violation::new("invalid", "(body)", format!("cannot be read: {error}")).into())
+}
+
+fn unknown() -> ApiError {
+    ApiError::not_found("there is no such template, or no such version of it")
+        .with_hint("`GET /v1/templates` lists them")
+}

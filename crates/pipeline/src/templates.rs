@@ -1,0 +1,97 @@
+//! The templates, ready to be rendered: kept in mind, because every message that uses one would look it up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use domain::{Compiled, Content, TemplateError, TemplateErrorKind, TemplateUse, Violation};
+use parking_lot::RwLock;
+
+use crate::ports::{LedgerError, TemplateRecord, Templates};
+
+/// All templates. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct TemplateBook {
+    by_name: Arc<RwLock<BTreeMap<String, Vec<Arc<Kept>>>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    record: TemplateRecord,
+    /// Made when it is first used.
+    compiled: OnceLock<Result<Compiled, TemplateError>>,
+}
+
+impl TemplateBook {
+    /// Reads all templates anew.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if they could not be read; the book is as it was.
+    pub async fn refresh(&self, ledger: &(impl Templates + ?Sized)) -> Result<(), LedgerError> {
+        let mut by_name: BTreeMap<String, Vec<Arc<Kept>>> = BTreeMap::new();
+        for record in ledger.templates().await? {
+            let name = record.template.name.clone();
+            by_name.entry(name).or_default().push(Arc::new(Kept { record, compiled: OnceLock::new() }));
+        }
+        *self.by_name.write() = by_name;
+        Ok(())
+    }
+
+    /// Finds a template: the version that is asked for, or the active one.
+    ///
+    /// # Errors
+    /// A violation of the field `template`: there is none such, or it cannot be used any more.
+    pub fn get(&self, name: &str, version: Option<u32>) -> Result<Compiled, Violation> {
+        let found = {
+            let by_name = self.by_name.read();
+            let versions = by_name.get(name).ok_or_else(|| {
+                let known = by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                let known = if known.is_empty() { "none".to_owned() } else { known };
+                Violation::new("unknown_template", "template", format!("names `{name}`, which is no template"))
+                    .with_hint(format!("there are: {known}"))
+            })?;
+            let wanted = |kept: &&Arc<Kept>| match version {
+                Some(version) => kept.record.template.version == version,
+                None => kept.record.active,
+            };
+            versions.iter().find(wanted).cloned().ok_or_else(|| {
+                let known: Vec<_> = versions.iter().map(|kept| kept.record.template.version.to_string()).collect();
+                let message = format!("names version {} of `{name}`, which is not there", version.unwrap_or_default());
+                Violation::new("unknown_template", "template_version", message)
+                    .with_hint(format!("there are: {}", known.join(", ")))
+            })?
+        };
+        let compiled = found.compiled.get_or_init(|| Compiled::new(found.record.template.clone()));
+        compiled.clone().map_err(|error| violation(&error, "template"))
+    }
+
+    /// Renders a content, and says of which version it is.
+    ///
+    /// # Errors
+    /// A violation of `template` or `variables`, with line and column.
+    pub(crate) fn render(&self, wanted: TemplateUse) -> Result<(Content, TemplateUse), Violation> {
+        let compiled = self.get(&wanted.name, wanted.version)?;
+        let content = compiled.render(&wanted.variables).map_err(|error| {
+            let is_given = matches!(error.kind, TemplateErrorKind::Missing | TemplateErrorKind::WrongKind);
+            violation(&error, if is_given { "variables" } else { "template" })
+        })?;
+        Ok((content, TemplateUse { version: Some(compiled.template().version), ..wanted }))
+    }
+}
+
+/// What is wrong with a template or its variables, as a caller is told.
+pub fn violation(error: &TemplateError, field: &str) -> Violation {
+    let place = match (error.line, error.column) {
+        (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
+        (Some(line), None) => format!(" (line {line})"),
+        _ => String::new(),
+    };
+    let violation = Violation::new("template", field, format!("cannot be rendered: {}{place}", error.message));
+    match error.kind {
+        TemplateErrorKind::Missing => {
+            violation.with_hint("give it in `variables`, or give it a default in the template")
+        }
+        TemplateErrorKind::WrongKind => violation.with_hint("the template declares what it takes"),
+        TemplateErrorKind::Limit => violation.with_hint("a template makes at most 1 MB, in so many steps; send less"),
+        _ => violation.with_hint("try it with `hongyan template preview`"),
+    }
+}
