@@ -91,7 +91,7 @@ enum Command {
     Route(RouteCommand),
     /// Show what of each quota is used
     Quotas,
-    /// Show how it went: success, time, errors, by account, route and hour
+    /// Show how it went: success, time, errors, by account, route, template and hour
     Stats {
         /// From when, RFC 3339; default 24 hours ago
         #[arg(long)]

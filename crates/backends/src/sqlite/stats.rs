@@ -21,12 +21,13 @@ pub(super) fn stats(
     until: Timestamp,
 ) -> rusqlite::Result<Vec<StatRow>> {
     let mut find = connection.prepare_cached(
-        "SELECT d.settled_at / ?1, d.lane, json_extract(m.route, '$.name'), d.state, json_extract(d.reason, '$.code'), COUNT(*),
+        "SELECT d.settled_at / ?1, d.lane, json_extract(m.route, '$.name'), d.state, json_extract(d.reason, '$.code'),
+             json_extract(m.template, '$.name'), COUNT(*),
              SUM(1 + length(d.recipients) - length(replace(d.recipients, char(10), ''))),
              AVG(d.settled_at - m.accepted_at), MAX(d.settled_at - m.accepted_at)
          FROM delivery AS d JOIN message AS m ON m.id = message_of(d.id)
          WHERE d.id >= ?2 AND d.settled_at >= ?3 AND d.settled_at < ?4 AND d.state >= 2 AND (?5 IS NULL OR d.caller = ?5)
-         GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
+         GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6",
     )?;
     let first = MessageId::first_at(since - ACCEPTED_BEFORE).to_bytes();
     let asked = params![HOUR_MILLIS, first, since.as_millis(), until.as_millis(), caller];
@@ -37,17 +38,19 @@ pub(super) fn stats(
             route: row.get(2)?,
             state: rows::recipient_state(row.get(3)?)?,
             code: row.get(4)?,
-            deliveries: row.get::<_, i64>(5)?.unsigned_abs(),
-            recipients: row.get::<_, i64>(6)?.unsigned_abs(),
-            mean_millis: row.get(7)?,
-            most_millis: row.get(8)?,
+            template: row.get(5)?,
+            deliveries: row.get::<_, i64>(6)?.unsigned_abs(),
+            recipients: row.get::<_, i64>(7)?.unsigned_abs(),
+            mean_millis: row.get(8)?,
+            most_millis: row.get(9)?,
         })
     })?;
     let mut rows: BTreeMap<_, StatRow> = BTreeMap::new();
     for row in found {
         let row = row?;
         // Side lanes are their main lane's.
-        let key = (row.hour, row.lane.clone(), row.route.clone(), row.state as u8, row.code.clone());
+        let made = (row.route.clone(), row.template.clone());
+        let key = (row.hour, row.lane.clone(), made, row.state as u8, row.code.clone());
         match rows.get_mut(&key) {
             Some(known) => add(known, &row),
             None => drop(rows.insert(key, row)),

@@ -85,7 +85,7 @@ fn print_stats(stats: &Value, context: &Context) {
         print(&format!("{name:<32} {:>8}  {success:>5.1} %  {mean:>8.0} ms", count["deliveries"].to_string()));
     };
     line(language.pick("all", "合计"), &stats["total"]);
-    for group in ["accounts", "routes", "hours"] {
+    for group in ["accounts", "routes", "templates", "hours"] {
         list(&stats[group]).for_each(|count| line(text(count, "name"), count));
     }
     for error in list(&stats["errors"]) {

@@ -36,6 +36,9 @@ async fn the_articles_template_makes_a_message_unchanged() {
     assert_eq!((&message["template"]["name"], &message["template"]["version"]), (&json!("expiry"), &json!(1)));
     let seen = house.simulator.control.only_message();
     assert_eq!(seen.text(), Some("张\"三\"\n经理您好,您的高级会员资格将于2023-12-31到期"));
+    let stats = house.caller.get("/v1/stats").await.json();
+    let of_template = &stats["templates"][0];
+    assert_eq!((&of_template["name"], &of_template["delivered"]), (&json!("expiry"), &json!(1)), "{stats:#}");
     house.stop().await;
 }
 

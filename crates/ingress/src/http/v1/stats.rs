@@ -1,4 +1,4 @@
-//! `GET /v1/stats`: how deliveries ended, by hour, application, route and reason.
+//! `GET /v1/stats`: how deliveries ended, by hour, application, route, template and reason.
 
 #![expect(unused_qualifications, reason = "utoipa's macro qualifies what it derives")]
 
@@ -44,6 +44,8 @@ pub(super) struct StatsView {
     accounts: Vec<NamedCount>,
     /// By route; those without one are not among them.
     routes: Vec<NamedCount>,
+    /// By template; those without one are not among them.
+    templates: Vec<NamedCount>,
     /// By hour.
     hours: Vec<NamedCount>,
     /// What failed, by WeCom's errcode or a word of ours, the most frequent first.
@@ -73,7 +75,7 @@ pub(super) struct CountView {
     most_ms: f64,
 }
 
-/// The same of one account, route or hour.
+/// The same of one account, route, template or hour.
 #[derive(Serialize, ToSchema)]
 pub(super) struct NamedCount {
     /// Which.
@@ -114,7 +116,7 @@ impl CountView {
     }
 }
 
-/// Counts how deliveries ended: success, time, errors; by account, route and hour.
+/// Counts how deliveries ended: success, time, errors; by account, route, template and hour.
 #[utoipa::path(
     get,
     path = "/v1/stats",
@@ -143,7 +145,8 @@ pub(super) async fn stats(
     }
     let rows = api.ledger.stats(caller.reads(), since, until).await?;
     let mut total = CountView::default();
-    let (mut accounts, mut routes, mut hours) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut accounts, mut routes) = (BTreeMap::new(), BTreeMap::new());
+    let (mut templates, mut hours) = (BTreeMap::new(), BTreeMap::new());
     let mut errors: BTreeMap<(String, String), u64> = BTreeMap::new();
     for row in &rows {
         total.add(row);
@@ -152,6 +155,9 @@ pub(super) async fn stats(
         count(&mut hours, row.hour.to_string());
         if let Some(route) = &row.route {
             count(&mut routes, route.clone());
+        }
+        if let Some(template) = &row.template {
+            count(&mut templates, template.clone());
         }
         if let (Some(code), true) = (&row.code, row.state != RecipientState::Delivered) {
             *errors.entry((code.clone(), row.lane.channel().to_owned())).or_default() += row.deliveries;
@@ -169,6 +175,7 @@ pub(super) async fn stats(
         total,
         accounts: named(accounts),
         routes: named(routes),
+        templates: named(templates),
         hours: named(hours),
         errors,
     }))

@@ -129,6 +129,8 @@ pub struct StatRow {
     pub lane: Lane,
     /// By which route.
     pub route: Option<String>,
+    /// Made by which template.
+    pub template: Option<String>,
     /// How they ended.
     pub state: RecipientState,
     /// The code of the reason.
