@@ -3,8 +3,10 @@
 //! A caller is the owner an API key belongs to. Knows nothing about how keys are carried or hashed.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{Recipient, Timestamp};
@@ -101,7 +103,7 @@ impl FromStr for Scopes {
     }
 }
 
-/// What a key may address, and which routes it may take; an absent list allows all of its kind.
+/// What a key may address, which routes and templates it may use, and from where; an absent list allows all of its kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AllowList {
@@ -129,6 +131,9 @@ pub struct AllowList {
     /// Names of templates. Who has such a list sends nothing but what these make.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub templates: Option<Vec<String>>,
+    /// Networks that requests may come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<IpNet>>,
 }
 
 /// What a caller may do: the answer to a presented key.
@@ -163,6 +168,13 @@ impl Grant {
                 allows(&self.allow.mail_domains, &domain)
             }
         }
+    }
+
+    /// Tells whether a request may come from this address.
+    pub fn may_come_from(&self, address: IpAddr) -> bool {
+        // A dual-stack socket shows IPv4 peers as `::ffff:10.0.0.1`.
+        let address = address.to_canonical();
+        self.allow.networks.as_ref().is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
     }
 
     /// Tells whether the template of this name may be used; `None` asks for content of one's own.

@@ -415,6 +415,7 @@ fn http_config(config: &Config) -> HttpConfig {
     HttpConfig {
         metrics_open: config.metrics.open,
         loopback_hosts_only: config.loopback_hosts_only,
+        trusted_proxies: config.http.trusted_proxies.clone(),
         body_timeout: config.http.body_timeout.0,
         retry_deadline: config.retry.deadline.0,
     }

@@ -277,6 +277,8 @@ section!(
 section!(
     /// `[http]`
     HttpSection {
+        /// Proxies whose `X-Forwarded-For` says where a request comes from; keys may be bound to networks.
+        trusted_proxies: Vec<ipnet::IpNet> = Vec::new(),
         /// How long a request's headers may take.
         header_timeout: Span = Span::seconds(10),
         /// How long each part of a request's body may take.

@@ -1,5 +1,6 @@
 //! The HTTP API: `/v1`, health, metrics and its own description.
 
+mod address;
 mod auth;
 mod error;
 mod observe;
@@ -75,6 +76,8 @@ pub struct HttpConfig {
     pub metrics_open: bool,
     /// Whether only loopback Host headers are answered, so that no web page elsewhere reaches a demo through a browser.
     pub loopback_hosts_only: bool,
+    /// Proxies whose word is taken for where a request comes from.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
     /// How long a delivery that is retried by hand has before it is given up.

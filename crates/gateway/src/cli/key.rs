@@ -10,7 +10,7 @@ use super::{Context, DONE, print};
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
     /// Make a key; it is shown this once
-    Create(CreateArguments),
+    Create(Box<CreateArguments>),
     /// List the keys
     List,
     /// Revoke a key at once
@@ -43,6 +43,21 @@ pub(super) struct CreateArguments {
     /// Only these tags; without it all, with an empty list none
     #[arg(long, value_name = "IDS")]
     tags: Option<String>,
+    /// Only these group chats; without it all, with an empty list none
+    #[arg(long, value_name = "NAMES")]
+    chats: Option<String>,
+    /// Only mailboxes of these domains; without it all, with an empty list none
+    #[arg(long, value_name = "DOMAINS")]
+    mail_domains: Option<String>,
+    /// Only these routes; without it all, with an empty list none
+    #[arg(long, value_name = "NAMES")]
+    routes: Option<String>,
+    /// Only what these templates make; without it anything
+    #[arg(long, value_name = "NAMES")]
+    templates: Option<String>,
+    /// Only from these networks, such as 10.0.0.0/8; without it from anywhere
+    #[arg(long, value_name = "NETWORKS")]
+    networks: Option<String>,
 }
 
 pub(super) async fn run(command: KeyCommand, context: &Context) -> anyhow::Result<u8> {
@@ -77,6 +92,11 @@ fn body(arguments: &CreateArguments) -> Value {
         ("robots", &arguments.robots),
         ("parties", &arguments.parties),
         ("tags", &arguments.tags),
+        ("chats", &arguments.chats),
+        ("mail_domains", &arguments.mail_domains),
+        ("routes", &arguments.routes),
+        ("templates", &arguments.templates),
+        ("networks", &arguments.networks),
     ] {
         if let Some(list) = list {
             body.insert(name.to_owned(), json!(split_list(Some(list))));

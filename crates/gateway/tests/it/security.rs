@@ -114,6 +114,33 @@ async fn a_key_does_what_its_scopes_and_lists_say_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_of_a_network_works_from_there_alone_whatever_a_header_says() {
+    let near = TestHouse::start().await;
+    let (here, away) = (json!({ "networks": ["127.0.0.0/8"] }), json!({ "networks": ["10.0.0.0/8", "192.0.2.7"] }));
+    assert_eq!(near.caller("near", here.clone()).await.submit(text_to(&["lisi"], "x")).await.status, 202);
+    let far = near.caller("far", away.clone()).await;
+    let spoofed = [("x-forwarded-for", "10.1.2.3")];
+    for headers in [&[][..], &spoofed[..]] {
+        let body = Some(text_to(&["lisi"], "x").to_string());
+        let refused = far.request(reqwest::Method::POST, "/v1/messages", body, headers).await;
+        assert_eq!((refused.status, refused.error().1.as_str()), (403, "ip_not_allowed"), "{}", refused.text);
+        assert!(refused.text.contains("IP not allowed: 127.0.0.1"), "{}", refused.text);
+    }
+    let wrong = near.caller.post("/v1/keys", json!({ "caller": "x", "networks": ["all"] }).to_string()).await;
+    assert_eq!(wrong.error().2, "networks[0]");
+    near.stop().await;
+    let behind =
+        TestHouse::start_with(|config| config.http.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]).await;
+    let far = behind.caller("far", away).await;
+    let through = far.request(reqwest::Method::GET, "/v1/messages", None, &spoofed).await;
+    assert_eq!(through.status, 200, "{}", through.text);
+    let near = behind.caller("near", here).await;
+    let refused = near.request(reqwest::Method::GET, "/v1/messages", None, &[("x-forwarded-for", "203.0.113.9")]).await;
+    assert!(refused.text.contains("IP not allowed: 203.0.113.9"), "{}", refused.text);
+    behind.stop().await;
+}
+
+#[tokio::test]
 async fn a_caller_sees_and_changes_its_own_messages_only() {
     let house = TestHouse::start().await;
     let (one, two) = (house.caller("one", json!({})).await, house.caller("two", json!({})).await);

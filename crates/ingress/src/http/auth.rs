@@ -11,7 +11,7 @@ use pipeline::ports::{Clock, Ledger, LedgerError};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Api, ApiError, comes_from_this_machine};
+use super::{Api, ApiError, address, comes_from_this_machine};
 
 /// How old `last_used_at` may be before it is written again.
 const USE_NOTED_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
@@ -181,7 +181,15 @@ fn unauthorised() -> ApiError {
 
 /// Finds what the key of a request allows.
 pub(super) fn grant_of(api: &Api, request: &Request) -> Result<Arc<Grant>, ApiError> {
-    presented(request).and_then(|key| api.keys.grant_of(key)).ok_or_else(unauthorised)
+    let grant = presented(request).and_then(|key| api.keys.grant_of(key)).ok_or_else(unauthorised)?;
+    if let Some(address) = address::of(request, &api.config.trusted_proxies)
+        && !grant.may_come_from(address)
+    {
+        let message = format!("IP not allowed: {address} is in none of this key's networks");
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "ip_not_allowed", message)
+            .with_hint("call from one of them; behind a proxy, name it in `http.trusted_proxies`"));
+    }
+    Ok(grant)
 }
 
 /// Lets pass requests with a key that may read, and those from this machine where that is configured.
@@ -195,7 +203,7 @@ pub(super) async fn require_key_or_this_machine(
     }
     let refused =
         || unauthorised().with_hint("send a key with the scope read, or set metrics.open = true for this machine");
-    let grant = presented(&request).and_then(|key| api.keys.grant_of(key)).ok_or_else(refused)?;
+    let grant = grant_of(&api, &request).map_err(|error| if error.is_unauthorised() { refused() } else { error })?;
     need(&grant, Scope::Read)?;
     Ok(next.run(request).await)
 }

@@ -69,6 +69,11 @@ pub(super) struct ErrorBody {
 }
 
 impl ApiError {
+    /// Whether no key that works was shown.
+    pub(super) fn is_unauthorised(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     /// Refuses with a status, a code and a sentence.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::{AllowList, ApiKeyRecord, CallerId, Grant, Scope, Scopes, Timestamp, Violation};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -41,6 +42,8 @@ pub(super) struct KeyBody {
     routes: Option<Vec<String>>,
     /// Templates it may use, and then nothing else; absent: all.
     templates: Option<Vec<String>>,
+    /// Networks that its requests may come from, such as `10.0.0.0/8`; absent: any.
+    networks: Option<Vec<String>>,
 }
 
 /// What is known of a key; never the key itself.
@@ -76,6 +79,9 @@ pub(super) struct KeyView {
     /// Templates it may use, and then nothing else; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     templates: Option<Vec<String>>,
+    /// Networks that its requests may come from; absent: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    networks: Option<Vec<String>>,
     /// When it was made.
     created_at: String,
     /// When it stops to work.
@@ -113,6 +119,7 @@ impl From<&ApiKeyRecord> for KeyView {
             mail_domains: key.grant.allow.mail_domains.clone(),
             routes: key.grant.allow.routes.clone(),
             templates: key.grant.allow.templates.clone(),
+            networks: key.grant.allow.networks.as_ref().map(|all| all.iter().map(ToString::to_string).collect()),
             created_at: key.created_at.to_string(),
             expires_at: shown(key.expires_at),
             revoked_at: shown(key.revoked_at),
@@ -182,10 +189,23 @@ pub(super) async fn create(
         mail_domains: body.mail_domains,
         routes: body.routes,
         templates: body.templates,
+        networks: body.networks.map(networks).transpose()?,
     };
     let key = new_key(Grant { caller: CallerId::new(body.caller), scopes, allow }, now, expires_at);
     state.keys.add(key.record.clone()).await?;
     Ok((StatusCode::CREATED, Json(NewKeyView { key: key.text, about: KeyView::from(&key.record) })))
+}
+
+fn networks(given: Vec<String>) -> Result<Vec<IpNet>, ApiError> {
+    let read = |(i, text): (usize, &String)| {
+        // One address is a network of one.
+        let network = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        network.map_err(|_| {
+            let violation = Violation::new("invalid", format!("networks[{i}]"), format!("`{text}` is no network"));
+            ApiError::from(violation.with_hint("give one such as 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"))
+        })
+    };
+    given.iter().enumerate().map(read).collect()
 }
 
 /// Revokes a key at once.
