@@ -51,7 +51,7 @@ fn codes_without_page() -> anyhow::Result<Vec<String>> {
     let mut missing = Vec::new();
     for path in files(&[".rs"])?
         .iter()
-        .filter(|path| path.starts_with("crates/ingress/src/http") || path.ends_with("accept.rs"))
+        .filter(|path| path.starts_with("crates/ingress/src/http") || path.starts_with("crates/pipeline/src"))
     {
         let text = read(path)?;
         for marker in ["ApiError::new(StatusCode::", "Violation::new("] {

@@ -1,6 +1,7 @@
 //! The whole house: gateway, simulator, ledger, over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod add_user;
 mod api_quota;
 mod command_line;
 mod conservation;
