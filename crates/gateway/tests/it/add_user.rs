@@ -1,6 +1,7 @@
 //! `examples/add_user`: a service that tells whom it added, and never waits for that. The example itself is run.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,10 +10,11 @@ use serde_json::{Value, json};
 
 use crate::kit::{KEY, TestHouse};
 
-/// The example's service.
+/// The example's service. Its spool and its log are in a folder that outlives it.
 struct Service {
     process: Child,
     origin: String,
+    log: PathBuf,
 }
 
 impl Drop for Service {
@@ -23,21 +25,22 @@ impl Drop for Service {
 }
 
 impl Service {
-    fn start(gateway: &str, spool: &Path, to: &str) -> Self {
+    fn start(gateway: &str, folder: &Path, to: &str) -> Self {
+        let log = folder.join("log");
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/add_user/server.py");
         let mut process = Command::new("python3")
             .args([script.as_os_str(), "0".as_ref()])
             .envs([("HONGYAN_URL", gateway), ("HONGYAN_API_KEY", KEY), ("NOTIFY_USERS", to)])
-            .env("HONGYAN_SPOOL", spool)
+            .env("HONGYAN_SPOOL", folder.join("spool"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let origin = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Self { process, origin }
+        Self { process, origin, log }
     }
 
     /// Adds a user; returns the answer and how long it took.
@@ -49,12 +52,17 @@ impl Service {
         (answer, started.elapsed())
     }
 
-    /// Ends it; returns what it logged.
-    fn log(mut self) -> String {
-        let _ended = self.process.kill();
-        let mut log = String::new();
-        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        log
+    /// Waits until it has logged something.
+    async fn logs(&self, part: &str) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let log = fs::read_to_string(&self.log).unwrap();
+            if log.contains(part) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "`{part}` is not in {log}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
@@ -70,7 +78,7 @@ async fn seen(house: &TestHouse, text: &str) {
 async fn a_user_is_added_and_the_message_is_seen() {
     let house = TestHouse::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::start(&house.caller.origin, &folder.path().join("spool"), "zhangsan,lisi");
+    let service = Service::start(&house.caller.origin, folder.path(), "zhangsan,lisi");
     for (name, text) in [(Some("小明"), "新用户已加入：小明"), (None, "新用户已加入：未知用户")] {
         let (answer, _) = service.add(name).await;
         assert_eq!(answer["success"], true);
@@ -82,16 +90,15 @@ async fn a_user_is_added_and_the_message_is_seen() {
 #[tokio::test]
 async fn with_the_gateway_down_the_answer_is_the_same_as_quick_and_the_message_comes_later() {
     let folder = tempfile::tempdir().unwrap();
-    let spool = folder.path().join("spool");
     // Nothing listens there.
-    let service = Service::start("http://127.0.0.1:9", &spool, "zhangsan");
+    let service = Service::start("http://127.0.0.1:9", folder.path(), "zhangsan");
     let (answer, took) = service.add(Some("小红")).await;
     assert_eq!(answer["success"], true);
     assert!(took < Duration::from_secs(1), "{took:?}");
-    let log = service.log();
-    assert!(log.contains("the gateway is away"), "{log}");
+    service.logs("the gateway is away").await;
+    drop(service);
     let house = TestHouse::start().await;
-    let service = Service::start(&house.caller.origin, &spool, "zhangsan");
+    let service = Service::start(&house.caller.origin, folder.path(), "zhangsan");
     seen(&house, "新用户已加入：小红").await;
     drop(service);
     house.stop().await;
@@ -101,11 +108,9 @@ async fn with_the_gateway_down_the_answer_is_the_same_as_quick_and_the_message_c
 async fn where_wecom_refuses_the_answer_is_the_same_and_the_failure_is_logged() {
     let house = TestHouse::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::start(&house.caller.origin, &folder.path().join("spool"), "ghost");
+    let service = Service::start(&house.caller.origin, folder.path(), "ghost");
     let (answer, _) = service.add(Some("小刚")).await;
     assert_eq!(answer["success"], true);
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let log = service.log();
-    assert!(log.contains("ERROR 企业微信消息发送失败: msg_") && log.contains("failed"), "{log}");
+    service.logs("ERROR 企业微信消息发送失败: msg_").await;
     house.stop().await;
 }
