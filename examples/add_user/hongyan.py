@@ -43,27 +43,33 @@ class Hongyan:
         """Queues a text; `event` names what happened, so that it is told once. False if the spool is full."""
         try:
             line = {"event": event, "body": {"to": {"users": self.to}, "text": text, **more}}
+            written = json.dumps(line, ensure_ascii=False) + "\n"
             with self.lock:
                 if len(self.waiting) >= self.cap:
                     log.error("企业微信消息发送失败: %s lines wait already; `%s` is not told", self.cap, event)
                     return False
                 self.waiting.append(line)
                 with open(self.spool, "a", encoding="utf-8") as spool:
-                    spool.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    spool.write(written)
         except Exception as error:  # The caller's own work is done: nothing that happens here may undo it.
             log.error("企业微信消息发送失败: %s", error)
         self.something.set()
         return True
 
     def _read_spool(self):
+        waiting = []
         try:
             with open(self.spool, encoding="utf-8") as spool:
-                return [json.loads(line) for line in spool if line.strip()]
+                for line in spool:
+                    try:
+                        waiting.append(json.loads(line))
+                    except ValueError:  # The last one, of a process that died while it wrote it.
+                        log.error("a line of the spool %s cannot be read: %s", self.spool, line.strip())
         except FileNotFoundError:
-            return []
-        except (OSError, ValueError) as error:
+            pass
+        except OSError as error:
             log.error("the spool %s cannot be read: %s", self.spool, error)
-            return []
+        return waiting
 
     def _work(self):
         pause = 1.0

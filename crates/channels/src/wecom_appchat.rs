@@ -31,8 +31,6 @@ pub struct WecomAppchat {
     people_quota: PeopleQuota,
     apis: CompanyApis,
     known: Mutex<Known>,
-    /// Held while the chat is looked at or changed.
-    keeping: tokio::sync::Mutex<()>,
 }
 
 /// What is known of the chat in this run.
@@ -96,8 +94,8 @@ impl WecomAppchat {
         (concurrency, quota, people_quota): (usize, Quota, PeopleQuota),
     ) -> Self {
         let lane = Lane::new("wecom_appchat", name);
-        let (known, keeping) = (Mutex::new(Known::Nothing), tokio::sync::Mutex::default());
-        Self { lane, client, chat, concurrency, quota, people_quota, apis, known, keeping }
+        let known = Mutex::new(Known::Nothing);
+        Self { lane, client, chat, concurrency, quota, people_quota, apis, known }
     }
 
     async fn read(&self) -> Result<Known, wecom::Error> {
@@ -188,11 +186,7 @@ impl Channel for WecomAppchat {
         }
     }
 
-    async fn prepare(&self, call: ApiCall) -> Result<(), Attempt> {
-        let _keeping = self.keeping.lock().await;
-        if self.preparation() != Some(call) {
-            return Ok(());
-        }
+    async fn prepare(&self) -> Result<(), Attempt> {
         let known = self.known.lock().clone();
         let kept = match known {
             Known::Nothing => self.read().await,

@@ -170,11 +170,12 @@ impl Grant {
         }
     }
 
-    /// Tells whether a request may come from this address.
-    pub fn may_come_from(&self, address: IpAddr) -> bool {
+    /// Tells whether a request may come from this address; one whose address is not known comes from no network.
+    pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
+        let Some(networks) = &self.allow.networks else { return true };
         // A dual-stack socket shows IPv4 peers as `::ffff:10.0.0.1`.
-        let address = address.to_canonical();
-        self.allow.networks.as_ref().is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
+        let address = address.map(|address| address.to_canonical());
+        address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)))
     }
 
     /// Tells whether the template of this name may be used; `None` asks for content of one's own.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{
     Content, Dedupe, DedupeBy, Grant, InvalidSubmission, Message, MessageId, MessageState, Options, Recipient,
-    RecipientSet, RequestHash, Route, RouteChoice, Scope, Standing, Submission, Timestamp, Violation,
+    RecipientSet, RequestHash, Route, RouteChoice, Standing, Submission, Timestamp, Violation,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -355,9 +355,6 @@ impl Intake {
         now: Timestamp,
     ) -> Result<(Drawn, Vec<Planned>), AcceptError> {
         let submission = &mut ready.submission;
-        if !grant.scopes.include(Scope::Send) {
-            return Err(AcceptError::MayNotSend);
-        }
         submission.check(now)?;
         let route = self.route_of(grant, submission, now)?;
         let named = std::mem::take(&mut submission.to);

@@ -50,10 +50,27 @@ impl ApiCalls {
     /// # Errors
     /// [`Attempt::NotYet`] with an appointment, or that the ledger was away. Nothing was called then.
     pub(crate) async fn make<T>(&self, api: Option<Api>, call: impl Future<Output = T>) -> Result<T, Attempt> {
+        self.make_or(api, call, Appointments::appoint).await
+    }
+
+    /// The same for what comes again by itself: it is given no appointment, for it would not keep it.
+    ///
+    /// # Errors
+    /// As [`Self::make`].
+    pub(crate) async fn make_now<T>(&self, api: Option<Api>, call: impl Future<Output = T>) -> Result<T, Attempt> {
+        self.make_or(api, call, |_windows, now| now).await
+    }
+
+    async fn make_or<T>(
+        &self,
+        api: Option<Api>,
+        call: impl Future<Output = T>,
+        later: impl FnOnce(&mut Appointments, Timestamp) -> Timestamp,
+    ) -> Result<T, Attempt> {
         let Some(api) = api else { return Ok(call.await) };
         self.remember(&api).await.map_err(|error| away(&error))?;
         let now = self.clock.now();
-        let admitted = self.with(&api, |windows| if windows.take(now) { Ok(()) } else { Err(windows.appoint(now)) });
+        let admitted = self.with(&api, |windows| if windows.take(now) { Ok(()) } else { Err(later(windows, now)) });
         if let Some(Err(at)) = admitted {
             let reason = Reason::new("quota", format!("it waits for a slot of `{}`", api.name));
             return Err(Attempt::NotYet { at, reason });
@@ -67,13 +84,14 @@ impl ApiCalls {
         Ok(call.await)
     }
 
-    /// Sees to it that a channel can send: makes its chat, adds who is missing.
+    /// Sees to it that a channel can send: makes its chat, adds who is missing. For one at a time: what two would call
+    /// would be counted twice.
     ///
     /// # Errors
     /// What a call met that was needed for it, or that there is no slot for one.
     pub(crate) async fn prepare(&self, channel: &dyn Channel) -> Result<(), Attempt> {
         while let Some(call) = channel.preparation() {
-            self.make(channel.api(call), channel.prepare(call)).await??;
+            self.make(channel.api(call), channel.prepare()).await??;
         }
         Ok(())
     }

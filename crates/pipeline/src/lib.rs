@@ -29,5 +29,5 @@ pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};
 pub use routing::{AddressBook, Routing, request_hash};
 pub use sweep::{SweepConfig, Sweeper};
-pub use templates::{TemplateBook, violation as template_violation};
+pub use templates::{TemplateBook, template_violation};
 pub use watch::{Heartbeats, WatchConfig, Watcher};

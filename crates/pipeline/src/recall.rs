@@ -170,7 +170,7 @@ impl Recaller {
     async fn recall_each(&self, channel: &dyn Channel, handles: &str) -> Option<RecallAnswer> {
         let mut answer = None;
         for handle in handles.split('|') {
-            let made = self.api_calls.make(channel.api(ApiCall::Recall), channel.recall(handle)).await;
+            let made = self.api_calls.make_now(channel.api(ApiCall::Recall), channel.recall(handle)).await;
             answer = match made {
                 Ok(answer) => answer,
                 Err(attempt) => attempt.reason().cloned().map(RecallAnswer::Unanswered),

@@ -1,4 +1,5 @@
-//! The templates, ready to be rendered: kept in mind, because every message that uses one would look it up.
+//! The templates, ready to be rendered: kept in mind, because every message that uses one would look it up. Knows nothing
+//! about who may use which.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -61,7 +62,7 @@ impl TemplateBook {
             })?
         };
         let compiled = found.compiled.get_or_init(|| Compiled::new(found.record.template.clone()));
-        compiled.clone().map_err(|error| violation(&error, "template"))
+        compiled.clone().map_err(|error| template_violation(&error, "template"))
     }
 
     /// Renders a content, and says of which version it is.
@@ -72,14 +73,14 @@ impl TemplateBook {
         let compiled = self.get(&wanted.name, wanted.version)?;
         let content = compiled.render(&wanted.variables).map_err(|error| {
             let is_given = matches!(error.kind, TemplateErrorKind::Missing | TemplateErrorKind::WrongKind);
-            violation(&error, if is_given { "variables" } else { "template" })
+            template_violation(&error, if is_given { "variables" } else { "template" })
         })?;
         Ok((content, TemplateUse { version: Some(compiled.template().version), ..wanted }))
     }
 }
 
 /// What is wrong with a template or its variables, as a caller is told.
-pub fn violation(error: &TemplateError, field: &str) -> Violation {
+pub fn template_violation(error: &TemplateError, field: &str) -> Violation {
     let place = match (error.line, error.column) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
         (Some(line), None) => format!(" (line {line})"),

@@ -52,28 +52,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
             names(config.apps.keys())
         ));
     }
-    for (option, value) in [
-        ("quota.robot_per_minute", u64::from(config.quota.robot_per_minute)),
-        ("quota.member_per_minute", u64::from(config.quota.member_per_minute)),
-        ("quota.member_per_hour", u64::from(config.quota.member_per_hour)),
-        ("quota.chat_per_minute", u64::from(config.quota.chat_per_minute)),
-        ("quota.company_chat_per_minute", u64::from(config.quota.company_chat_per_minute)),
-        ("quota.company_chat_per_hour", u64::from(config.quota.company_chat_per_hour)),
-        ("quota.chat_creations_per_day", u64::from(config.quota.chat_creations_per_day)),
-        ("quota.chat_updates_per_hour", u64::from(config.quota.chat_updates_per_hour)),
-        ("quota.api_per_minute", u64::from(config.quota.api_per_minute)),
-        ("quota.api_per_hour", u64::from(config.quota.api_per_hour)),
-        ("quota.mail_per_minute", u64::from(config.quota.mail_per_minute)),
-        ("retry.attempts", u64::from(config.retry.attempts)),
-        ("circuit_breaker.failures", u64::from(config.circuit_breaker.failures)),
-        ("dispatch.app_concurrency", config.dispatch.app_concurrency as u64),
-        ("dispatch.robot_concurrency", config.dispatch.robot_concurrency as u64),
-        ("http.connections", config.http.connections as u64),
-    ] {
-        if value == 0 {
-            bail!("{option}: 0 would stop everything; it must be at least 1");
-        }
-    }
+    check_limits(config)?;
     if !(1.0..=100.0).contains(&config.retry.factor) {
         bail!("retry.factor: {} is not between 1 and 100", config.retry.factor);
     }
@@ -100,6 +79,33 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
         warnings.push("no application, no robot and no mail server is configured: every message will be refused; set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY, or HONGYAN_SMTP_URL".to_owned());
     }
     Ok(warnings)
+}
+
+/// What nothing at all is allowed of would stop for ever.
+fn check_limits(config: &Config) -> anyhow::Result<()> {
+    for (option, value) in [
+        ("quota.robot_per_minute", u64::from(config.quota.robot_per_minute)),
+        ("quota.member_per_minute", u64::from(config.quota.member_per_minute)),
+        ("quota.member_per_hour", u64::from(config.quota.member_per_hour)),
+        ("quota.chat_per_minute", u64::from(config.quota.chat_per_minute)),
+        ("quota.company_chat_per_minute", u64::from(config.quota.company_chat_per_minute)),
+        ("quota.company_chat_per_hour", u64::from(config.quota.company_chat_per_hour)),
+        ("quota.chat_creations_per_day", u64::from(config.quota.chat_creations_per_day)),
+        ("quota.chat_updates_per_hour", u64::from(config.quota.chat_updates_per_hour)),
+        ("quota.api_per_minute", u64::from(config.quota.api_per_minute)),
+        ("quota.api_per_hour", u64::from(config.quota.api_per_hour)),
+        ("quota.mail_per_minute", u64::from(config.quota.mail_per_minute)),
+        ("retry.attempts", u64::from(config.retry.attempts)),
+        ("circuit_breaker.failures", u64::from(config.circuit_breaker.failures)),
+        ("dispatch.app_concurrency", config.dispatch.app_concurrency as u64),
+        ("dispatch.robot_concurrency", config.dispatch.robot_concurrency as u64),
+        ("http.connections", config.http.connections as u64),
+    ] {
+        if value == 0 {
+            bail!("{option}: 0 would stop everything; it must be at least 1");
+        }
+    }
+    Ok(())
 }
 
 /// Whatever a route, a rule or a chat names must be there.

@@ -1,7 +1,7 @@
 //! `examples/add_user`: a service that tells whom it added, and never waits for that. The example itself is run.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -97,6 +97,9 @@ async fn with_the_gateway_down_the_answer_is_the_same_as_quick_and_the_message_c
     assert!(took < Duration::from_secs(1), "{took:?}");
     service.logs("the gateway is away").await;
     drop(service);
+    // A process that died while it wrote a line hides none of the others.
+    let mut spool = fs::OpenOptions::new().append(true).open(folder.path().join("spool")).unwrap();
+    spool.write_all(b"{\"event\": \"half").unwrap();
     let house = TestHouse::start().await;
     let service = Service::start(&house.caller.origin, folder.path(), "zhangsan");
     seen(&house, "新用户已加入：小红").await;

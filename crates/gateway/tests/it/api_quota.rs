@@ -7,6 +7,7 @@ use domain::Timestamp;
 use hongyan::config::ChatSection;
 use pipeline::ports::HandClock;
 use serde_json::{Value, json};
+use wecom_sim::Fault;
 
 use crate::kit::TestHouse;
 
@@ -113,8 +114,15 @@ async fn a_group_chat_that_may_not_be_made_today_is_made_tomorrow() {
         }
     })
     .await;
-    let one = house.caller.delivered(json!({ "to": { "chats": ["one"] }, "text": "1" })).await;
-    assert_eq!(one["state"], "delivered", "{one:#}");
+    // However many want it while it is being made, it is made once.
+    house.simulator.control.fault(Fault::delay(Duration::from_millis(300)).on("appchat/get").times(1));
+    let mut together = Vec::new();
+    for i in 0..4 {
+        together.push(house.caller.accepted(json!({ "to": { "chats": ["one"] }, "text": format!("1.{i}") })).await);
+    }
+    for id in together {
+        assert_eq!(house.caller.settled(&id).await["state"], "delivered");
+    }
     let two = house.caller.accepted(json!({ "to": { "chats": ["two"] }, "text": "2" })).await;
     let lane = house.quota_of("wecom_appchat", |lane| used(lane, "chat_creations", "24h") == 1).await;
     assert_eq!(used(&lane, "chat_reads", "60s"), 2, "{lane:#}");

@@ -182,10 +182,10 @@ fn unauthorised() -> ApiError {
 /// Finds what the key of a request allows.
 pub(super) fn grant_of(api: &Api, request: &Request) -> Result<Arc<Grant>, ApiError> {
     let grant = presented(request).and_then(|key| api.keys.grant_of(key)).ok_or_else(unauthorised)?;
-    if let Some(address) = address::of(request, &api.config.trusted_proxies)
-        && !grant.may_come_from(address)
-    {
-        let message = format!("IP not allowed: {address} is in none of this key's networks");
+    let address = address::of(request, &api.config.trusted_proxies);
+    if !grant.may_come_from(address) {
+        let seen = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
+        let message = format!("IP not allowed: {seen} is in none of this key's networks");
         return Err(ApiError::new(StatusCode::FORBIDDEN, "ip_not_allowed", message)
             .with_hint("call from one of them; behind a proxy, name it in `http.trusted_proxies`"));
     }

@@ -24,10 +24,11 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use domain::MessageId;
 use futures::StreamExt as _;
+use serde::de::DeserializeOwned;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-use super::{Api, ApiError};
+use super::{Api, ApiError, MAX_BODY};
 
 /// Each route with its description. Made one at a time: the whole description is a megabyte that a gateway whose docs
 /// nobody opens need not hold.
@@ -96,6 +97,13 @@ async fn read_body(State(api): &State<Arc<Api>>, body: axum::body::Body, limit: 
     tokio::time::timeout(api.config.body_timeout, reading).await.unwrap_or_else(|_| {
         Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long to arrive"))
     })
+}
+
+/// Reads a body of JSON.
+async fn read_json<T: DeserializeOwned>(state: &State<Arc<Api>>, body: axum::body::Body) -> Result<T, ApiError> {
+    let bytes = read_body(state, body, MAX_BODY).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| domain::Violation::new("invalid", "(body)", format!("cannot be read: {error}")).into())
 }
 
 /// Says what is wrong with a query, by the cause that names it.

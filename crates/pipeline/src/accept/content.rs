@@ -21,7 +21,7 @@ pub(super) struct Ready {
 }
 
 impl Intake {
-    /// Renders what a template makes.
+    /// Finds out whether the caller may send such a thing, and renders what a template makes.
     pub(super) fn rendered(&self, grant: &Grant, submission: Submission) -> Result<Ready, AcceptError> {
         if !grant.scopes.include(Scope::Send) {
             return Err(AcceptError::MayNotSend);

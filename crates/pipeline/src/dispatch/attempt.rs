@@ -107,7 +107,7 @@ async fn send(shared: &Arc<Shared>, desk: &Arc<Desk>, letter: Letter, slot: &mut
     let Letter { claimed, channel, body, protected, last_part, content } = letter;
     let started_at = shared.clock.now();
     crash_point("call-before");
-    let mut calling = Box::pin(call(shared, channel.as_ref(), body.clone(), &claimed));
+    let mut calling = Box::pin(call(shared, desk, channel.as_ref(), body.clone(), &claimed));
     let deadline = claimed.delivery.step.and_then(|step| step.moves_at);
     let deadline = deadline.filter(|deadline| *deadline > started_at && claimed.digest_of.is_none());
     let mut moved = false;
@@ -246,11 +246,20 @@ async fn upload_again(shared: &Shared, channel: &dyn Channel, content: &domain::
     }
 }
 
-async fn call(shared: &Shared, channel: &dyn Channel, body: Bytes, claimed: &Claimed) -> Attempt {
+/// Makes what the channel needs before it can send, if anything is missing still.
+async fn prepare(shared: &Shared, desk: &Desk, channel: &dyn Channel) -> Result<(), Attempt> {
+    if channel.preparation().is_none() {
+        return Ok(());
+    }
+    let _turn = desk.preparing.lock().await;
+    shared.api_calls.prepare(channel).await
+}
+
+async fn call(shared: &Shared, desk: &Desk, channel: &dyn Channel, body: Bytes, claimed: &Claimed) -> Attempt {
     let recipients = &claimed.delivery.recipients;
     let address = claimed.delivery.address.as_deref();
     let calling = async {
-        match shared.api_calls.prepare(channel).await {
+        match prepare(shared, desk, channel).await {
             Ok(()) => channel.attempt(body, recipients, address).await,
             // What failed here was not the message: it was not sent.
             Err(Attempt::Uncertain { reason }) => {

@@ -27,6 +27,8 @@ pub(crate) struct Desk {
     pub(crate) meters: Arc<LaneMeters>,
     pub(super) gate: Arc<Mutex<Gate>>,
     pub(super) people: Option<Arc<Mutex<People>>>,
+    /// Held by the one that makes what the channel needs before it can send.
+    pub(super) preparing: tokio::sync::Mutex<()>,
     /// Something may be due.
     pub(super) attention: AtomicBool,
     pub(super) wake: Arc<Notify>,

@@ -57,6 +57,7 @@ impl Shared {
             people: people.map(|people| Arc::new(Mutex::new(people))),
             channel,
             meters: Arc::new(LaneMeters::new(lane)),
+            preparing: tokio::sync::Mutex::default(),
             attention: AtomicBool::new(true),
             wake: Arc::default(),
         });
@@ -74,6 +75,7 @@ impl Shared {
             meters: main.meters.clone(),
             gate: main.gate.clone(),
             people: main.people.clone(),
+            preparing: tokio::sync::Mutex::default(),
             attention: AtomicBool::new(true),
             wake: Arc::<Notify>::default(),
         });

@@ -43,11 +43,11 @@ pub trait Channel: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Makes the call that [`Self::preparation`] named; nothing, if another made it meanwhile.
+    /// Makes the call that [`Self::preparation`] named. Called by one at a time.
     ///
     /// # Errors
     /// What it met.
-    async fn prepare(&self, _call: ApiCall) -> Result<(), Attempt> {
+    async fn prepare(&self) -> Result<(), Attempt> {
         Ok(())
     }
 

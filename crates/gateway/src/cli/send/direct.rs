@@ -74,8 +74,8 @@ pub(super) async fn run(arguments: &SendArguments, submission: &Value, context: 
 
 /// Makes the calls that a channel needs before it can send. Without a ledger nobody counts them.
 async fn prepare(channel: &dyn Channel) -> Result<(), Attempt> {
-    while let Some(call) = channel.preparation() {
-        channel.prepare(call).await?;
+    while channel.preparation().is_some() {
+        channel.prepare().await?;
     }
     Ok(())
 }

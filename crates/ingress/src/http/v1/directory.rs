@@ -11,11 +11,11 @@ use pipeline::ports::Person;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::read_body;
+use super::read_json;
 use super::submission::is_address;
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
-use crate::http::{Api, ApiError, Caller, MAX_BODY};
+use crate::http::{Api, ApiError, Caller};
 
 /// How many messages one step erases.
 const STEP: usize = 200;
@@ -62,9 +62,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<
 )]
 pub(super) async fn put(state: State<Arc<Api>>, caller: Caller, body: Body) -> Result<StatusCode, ApiError> {
     need(&caller, Scope::Admin)?;
-    let bytes = read_body(&state, body, MAX_BODY).await?;
-    let people: Vec<PersonBody> = serde_json::from_slice(&bytes)
-        .map_err(|error| ApiError::from(Violation::new("invalid", "(body)", format!("cannot be read: {error}"))))?;
+    let people: Vec<PersonBody> = read_json(&state, body).await?;
     for (i, person) in people.iter().enumerate() {
         if person.userid.trim().is_empty() {
             return Err(Violation::new("missing", format!("[{i}].userid"), "is empty").into());

@@ -11,10 +11,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::read_body;
+use super::read_json;
 use crate::http::auth::{need, new_key};
 use crate::http::error::ErrorEnvelope;
-use crate::http::{Api, ApiError, Caller, MAX_BODY};
+use crate::http::{Api, ApiError, Caller};
 
 /// A key to be made.
 #[derive(Deserialize, ToSchema)]
@@ -163,9 +163,7 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<(StatusCode, Json<NewKeyView>), ApiError> {
     need(&caller, Scope::Admin)?;
-    let bytes = read_body(&state, body, MAX_BODY).await?;
-    let body: KeyBody = serde_json::from_slice(&bytes)
-        .map_err(|error| ApiError::from(Violation::new("invalid", "(body)", format!("cannot be read: {error}"))))?;
+    let body: KeyBody = read_json(&state, body).await?;
     if body.caller.trim().is_empty() {
         return Err(Violation::new("missing", "caller", "is empty").into());
     }

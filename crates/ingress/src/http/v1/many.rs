@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::read::parsed;
-use super::read_body;
+use super::read_json;
 use super::view::MessageView;
 use crate::http::auth::need;
 use crate::http::error::{ErrorBody, ErrorEnvelope};
-use crate::http::{Api, ApiError, Caller, MAX_BODY};
+use crate::http::{Api, ApiError, Caller};
 
 /// The most messages of one request; more are done by asking again.
 const MOST: usize = 1000;
@@ -118,12 +118,6 @@ async fn find(api: &Api, caller: &Caller, filter: &FilterBody, dead: bool) -> Re
     Ok((found.into_iter().take(MOST).map(|found| found.message.id).collect(), more))
 }
 
-async fn body(state: &State<Arc<Api>>, body: Body) -> Result<ManyBody, ApiError> {
-    let bytes = read_body(state, body, MAX_BODY).await?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Violation::new("invalid", "(body)", format!("cannot be read: {error}")).into())
-}
-
 /// Recalls many messages, in whatever state they are.
 #[utoipa::path(
     post,
@@ -138,7 +132,7 @@ async fn body(state: &State<Arc<Api>>, body: Body) -> Result<ManyBody, ApiError>
 )]
 pub(super) async fn recall(state: State<Arc<Api>>, caller: Caller, bytes: Body) -> Result<Json<ManyView>, ApiError> {
     need(&caller, Scope::Send)?;
-    let ManyBody { filter, dry_run, .. } = body(&state, bytes).await?;
+    let ManyBody { filter, dry_run, .. } = read_json(&state, bytes).await?;
     let (ids, more) = find(&state, &caller, &filter, false).await?;
     let mut view = ManyView::of(&ids, more);
     for id in ids {
@@ -169,7 +163,7 @@ pub(super) async fn recall(state: State<Arc<Api>>, caller: Caller, bytes: Body) 
 )]
 pub(super) async fn replay(state: State<Arc<Api>>, caller: Caller, bytes: Body) -> Result<Json<ManyView>, ApiError> {
     need(&caller, Scope::Send)?;
-    let ManyBody { filter, dry_run, rate } = body(&state, bytes).await?;
+    let ManyBody { filter, dry_run, rate } = read_json(&state, bytes).await?;
     if rate.is_some_and(|rate| !(rate > 0.0 && rate <= 10_000.0)) {
         let violation = Violation::new("invalid", "rate", "is not between 0 and 10000 messages a second");
         return Err(violation.with_hint("0.5 is one in two seconds").into());

@@ -14,10 +14,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::read_body;
+use super::read_json;
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
-use crate::http::{Api, ApiError, Caller, MAX_BODY};
+use crate::http::{Api, ApiError, Caller};
 
 /// A template.
 #[derive(Deserialize, ToSchema)]
@@ -132,8 +132,7 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<(StatusCode, Json<TemplateView>), ApiError> {
     need(&caller, Scope::Admin)?;
-    let bytes = read_body(&state, body, MAX_BODY).await?;
-    let body: TemplateBody = read(&bytes)?;
+    let body: TemplateBody = read_json(&state, body).await?;
     if !is_template_name(&name) {
         return Err(Violation::new("invalid", "name", format!("`{name}` is no name for a template"))
             .with_hint("1 to 64 of a-z, 0-9, `-`, `_` and `.`")
@@ -177,8 +176,7 @@ pub(super) async fn activate(
     body: Body,
 ) -> Result<Json<TemplateView>, ApiError> {
     need(&caller, Scope::Admin)?;
-    let bytes = read_body(&state, body, MAX_BODY).await?;
-    let VersionBody { version } = read(&bytes)?;
+    let VersionBody { version } = read_json(&state, body).await?;
     if !state.ledger.activate_template(&name, version).await? {
         return Err(unknown());
     }
@@ -229,8 +227,7 @@ pub(super) async fn preview(
     body: Body,
 ) -> Result<Json<PreviewView>, ApiError> {
     need(&caller, Scope::Read)?;
-    let bytes = read_body(&state, body, MAX_BODY).await?;
-    let PreviewBody { version, mut variables } = if bytes.is_empty() { PreviewBody::default() } else { read(&bytes)? };
+    let PreviewBody { version, mut variables } = read_json(&state, body).await?;
     let compiled = state.templates.get(&name, version)?;
     for Variable { name, example, .. } in &compiled.template().variables {
         if let (false, Some(example)) = (variables.contains_key(name), example) {
@@ -274,11 +271,6 @@ pub(super) async fn forget(
 async fn version_of(api: &Api, name: &str, version: u32) -> Result<TemplateRecord, ApiError> {
     let wanted = |record: &TemplateRecord| record.template.name == name && record.template.version == version;
     api.ledger.templates().await?.into_iter().find(wanted).ok_or_else(unknown)
-}
-
-fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Violation::new("invalid", "(body)", format!("cannot be read: {error}")).into())
 }
 
 fn unknown() -> ApiError {
