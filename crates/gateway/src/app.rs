@@ -1,5 +1,7 @@
 //! The wiring: configuration → rooms → a running house, and its orderly end.
 
+mod ways_in;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -237,7 +239,7 @@ impl House {
         let addresses = AddressBook::default();
         addresses.refresh(backends.ledger.as_ref()).await?;
         let ways = (Arc::new(routing(config)?), addresses.clone());
-        let templates = TemplateBook::default();
+        let templates = TemplateBook::with_built_in(ingress::hooks::templates());
         templates.refresh(backends.ledger.as_ref()).await?;
         let dispatcher =
             Dispatcher::new(backends.ledger.clone(), backends.doorbell, channels, clock.clone(), dispatch, ways);
@@ -262,7 +264,9 @@ impl House {
         let heartbeats = Heartbeats::expect(config.operator.heartbeats.keys(), clock.now());
         let watching = (heartbeats.clone(), watch_config(config));
         let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
+        let hooks = ways_in::hooks(config, &clock);
         let api = Api {
+            hooks,
             damage: damage.clone(),
             intake,
             heartbeats,

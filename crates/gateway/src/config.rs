@@ -2,6 +2,7 @@
 //! environment.
 
 mod check;
+mod hooks;
 mod load;
 mod secret;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{check, looks_like_corp_id};
 pub use domain::Span;
+pub use hooks::HookSection;
 pub use load::{Environment, Loaded, load};
 pub use secret::SecretText;
 
@@ -60,6 +62,8 @@ pub struct Config {
     /// A calendar in place of China's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calendar_file: Option<PathBuf>,
+    /// What monitoring, CI and code systems post to, by name.
+    pub hooks: BTreeMap<String, HookSection>,
     /// How many people departments, tags and everybody are counted as.
     pub audience: AudienceSection,
     /// Who hears of trouble.
@@ -113,6 +117,7 @@ impl Default for Config {
             quiet: BTreeMap::new(),
             default_quiet: None,
             calendar_file: None,
+            hooks: BTreeMap::new(),
             audience: AudienceSection::default(),
             operator: OperatorSection::default(),
             quota: QuotaSection::default(),

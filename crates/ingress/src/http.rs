@@ -12,6 +12,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::hooks::{self, Hooks};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -24,6 +25,7 @@ use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller, Temp
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
 pub use error::{ApiError, RequestId};
 pub use openapi::description;
+pub(crate) use v1::read_body;
 
 /// The largest body of one submission, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -53,6 +55,8 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// Who may call.
     pub keys: Arc<KeyRing>,
+    /// What monitoring, CI and code systems post to.
+    pub hooks: Hooks,
     /// Renders the metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// What is wrong with the database, once it was found.
@@ -101,6 +105,7 @@ pub fn router(api: Api) -> Router {
         .merge(v1::router())
         .merge(described)
         .merge(observe::open())
+        .merge(hooks::router())
         .fallback(async || {
             ApiError::not_found("there is nothing at this path").with_hint("the API is described at /docs")
         })
@@ -153,6 +158,11 @@ fn names_loopback(request: &Request) -> bool {
         None => host.split(':').next().unwrap_or_default(),
     };
     matches!(name, "127.0.0.1" | "localhost" | "::1")
+}
+
+/// Finds the address that a request comes from, past trusted proxies.
+pub(crate) fn request_address(api: &Api, request: &Request) -> Option<std::net::IpAddr> {
+    address::of(request, &api.config.trusted_proxies)
 }
 
 fn comes_from_this_machine(request: &Request) -> bool {

@@ -3,4 +3,5 @@
 //! Every ingress turns what it got into a `Submission`, calls `Intake::accept`, and acknowledges its source only when it
 //! holds a `Receipt`. Knows nothing about channels or databases.
 
+pub mod hooks;
 pub mod http;

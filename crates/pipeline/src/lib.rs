@@ -20,6 +20,7 @@ mod templates;
 mod watch;
 
 pub mod ports;
+pub mod signature;
 pub mod telemetry;
 
 pub use accept::{AcceptError, Intake, IntakeConfig, Receipt, Way};

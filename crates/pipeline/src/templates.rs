@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use domain::{Compiled, Content, TemplateError, TemplateErrorKind, TemplateUse, Violation};
+use domain::{Compiled, Content, Template, TemplateError, TemplateErrorKind, TemplateUse, Timestamp, Violation};
 use parking_lot::RwLock;
 
 use crate::ports::{LedgerError, TemplateRecord, Templates};
@@ -13,6 +13,8 @@ use crate::ports::{LedgerError, TemplateRecord, Templates};
 #[derive(Clone, Debug, Default)]
 pub struct TemplateBook {
     by_name: Arc<RwLock<BTreeMap<String, Vec<Arc<Kept>>>>>,
+    /// What there is from the first start on, unless one of the same name is kept.
+    built_in: Arc<BTreeMap<String, Arc<Kept>>>,
 }
 
 #[derive(Debug)]
@@ -23,6 +25,21 @@ struct Kept {
 }
 
 impl TemplateBook {
+    /// Makes a book with templates that need not be kept.
+    pub fn with_built_in(templates: impl IntoIterator<Item = Template>) -> Self {
+        let kept = |template: Template| {
+            let name = template.name.clone();
+            let record = TemplateRecord { template, active: true, created_at: Timestamp::from_millis(0) };
+            (name, Arc::new(Kept { record, compiled: OnceLock::new() }))
+        };
+        Self { built_in: Arc::new(templates.into_iter().map(kept).collect()), ..Self::default() }
+    }
+
+    /// Returns the built-in templates, in the order of their names.
+    pub fn built_in(&self) -> Vec<Template> {
+        self.built_in.values().map(|kept| kept.record.template.clone()).collect()
+    }
+
     /// Reads all templates anew.
     ///
     /// # Errors
@@ -42,7 +59,9 @@ impl TemplateBook {
     /// # Errors
     /// A violation of the field `template`: there is none such, or it cannot be used any more.
     pub fn get(&self, name: &str, version: Option<u32>) -> Result<Compiled, Violation> {
-        let found = {
+        let found = if let Some(kept) = self.built_in_for(name, version) {
+            kept
+        } else {
             let by_name = self.by_name.read();
             let versions = by_name.get(name).ok_or_else(|| {
                 let known = by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -63,6 +82,15 @@ impl TemplateBook {
         };
         let compiled = found.compiled.get_or_init(|| Compiled::new(found.record.template.clone()));
         compiled.clone().map_err(|error| template_violation(&error, "template"))
+    }
+
+    /// The built-in template of a name that none is kept under, or that is asked for as version 0.
+    fn built_in_for(&self, name: &str, version: Option<u32>) -> Option<Arc<Kept>> {
+        let wanted = match version {
+            None => !self.by_name.read().contains_key(name),
+            Some(version) => version == 0,
+        };
+        self.built_in.get(name).filter(|_| wanted).cloned()
     }
 
     /// Renders a content, and says of which version it is.

@@ -41,6 +41,7 @@ pub(super) fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Val
 pub(super) fn add_filters(environment: &mut Environment<'static>) {
     environment.add_filter("markdown", |value: String| markdown(&value));
     environment.add_filter("plain", |value: String| plain(&value));
+    environment.add_filter("url", |value: String| Value::from_safe_string(url(&value)));
 }
 
 /// What stands between the quotes of a JSON string.
@@ -51,6 +52,28 @@ fn json(text: &str) -> String {
 
 fn markdown(text: &str) -> String {
     text.chars().map(|char| MARKS.iter().find(|(mark, _)| *mark == char).map_or(char, |(_, wide)| *wide)).collect()
+}
+
+/// A web address as a link's target: what would end the target is encoded, and what is no web address is nothing.
+fn url(text: &str) -> String {
+    let trimmed = text.trim();
+    let is_web = ["https://", "http://"]
+        .iter()
+        .any(|scheme| trimmed.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    if !is_web {
+        return String::new();
+    }
+    let mut target = String::with_capacity(trimmed.len());
+    for char in trimmed.chars() {
+        match char {
+            '(' | ')' | '<' | '>' | '[' | ']' | '"' | '\'' | '`' | '|' | '\\' | ' ' => {
+                target.extend(char.to_string().bytes().map(|byte| format!("%{byte:02X}")));
+            }
+            other if other.is_control() => {}
+            other => target.push(other),
+        }
+    }
+    target
 }
 
 /// In a text only links and mentions are marks.

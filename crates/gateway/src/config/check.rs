@@ -41,6 +41,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
         }
     }
     check_ways(config, &mut warnings)?;
+    super::hooks::check(config, &mut warnings)?;
     if let Some(app) = &config.default_app
         && !config.apps.contains_key(app)
     {
@@ -229,7 +230,7 @@ fn check_app(name: &str, app: &AppSection, warnings: &mut Vec<String>) -> anyhow
     }
 }
 
-fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let names: Vec<_> = names.map(String::as_str).collect();
     if names.is_empty() { "(none)".to_owned() } else { names.join(", ") }
 }

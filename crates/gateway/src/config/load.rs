@@ -233,6 +233,11 @@ fn secret_files(config: &mut Config) -> anyhow::Result<()> {
             mail.url = Some(read_secret(path, &format!("mail.{name}.url_file"))?);
         }
     }
+    for (name, hook) in &mut config.hooks {
+        if let (None, Some(path)) = (&hook.secret, &hook.secret_file) {
+            hook.secret = Some(read_secret(path, &format!("hooks.{name}.secret_file"))?);
+        }
+    }
     for (name, robot) in &mut config.robots {
         if let (None, Some(path)) = (&robot.key, &robot.key_file) {
             robot.key = Some(read_secret(path, &format!("robots.{name}.key_file"))?);

@@ -12,6 +12,7 @@ mod digest;
 mod escalation;
 mod flow;
 mod group_chats;
+mod hooks;
 mod idempotency;
 mod input;
 mod kit;

@@ -184,10 +184,7 @@ pub(super) fn grant_of(api: &Api, request: &Request) -> Result<Arc<Grant>, ApiEr
     let grant = presented(request).and_then(|key| api.keys.grant_of(key)).ok_or_else(unauthorised)?;
     let address = address::of(request, &api.config.trusted_proxies);
     if !grant.may_come_from(address) {
-        let seen = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
-        let message = format!("IP not allowed: {seen} is in none of this key's networks");
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "ip_not_allowed", message)
-            .with_hint("call from one of them; behind a proxy, name it in `http.trusted_proxies`"));
+        return Err(ApiError::ip_not_allowed(address, "this key's networks"));
     }
     Ok(grant)
 }

@@ -1,5 +1,8 @@
 //! What a refused request is answered: one envelope, a stable code, the field, the mend. The cause goes to the log only.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -88,8 +91,23 @@ impl ApiError {
         }
     }
 
-    pub(super) fn not_found(message: impl Into<String>) -> Self {
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// Refuses an address, and names it.
+    pub(crate) fn ip_not_allowed(address: Option<IpAddr>, networks: &str) -> Self {
+        let seen = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
+        let message = format!("IP not allowed: {seen} is in none of {networks}");
+        Self::new(StatusCode::FORBIDDEN, "ip_not_allowed", message)
+            .with_hint("call from one of them; behind a proxy, name it in `http.trusted_proxies`")
+    }
+
+    /// Refuses what comes too often, until a time.
+    pub(crate) fn too_many_requests(message: impl Into<String>, wait: Duration) -> Self {
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+        Self { retry_after: Some(seconds.max(1)), ..refused }.with_hint("send it again after Retry-After")
     }
 
     pub(super) fn internal() -> Self {
@@ -97,18 +115,18 @@ impl ApiError {
             .with_hint("a message without a receipt was not accepted: send it again with the same Idempotency-Key")
     }
 
-    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    pub(super) fn with_field(mut self, field: impl Into<String>) -> Self {
+    pub(crate) fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
     /// Counts a submission that was refused before it reached the intake.
-    pub(super) fn count(&self) {
+    pub(crate) fn count(&self) {
         MessageRefused { code: self.code }.emit();
     }
 

@@ -76,7 +76,11 @@ pub(super) fn parse_submission(body: &[u8]) -> Result<domain::Submission, ApiErr
 }
 
 /// Reads a body of at most `limit` bytes within the configured time.
-async fn read_body(State(api): &State<Arc<Api>>, body: axum::body::Body, limit: usize) -> Result<Bytes, ApiError> {
+pub(crate) async fn read_body(
+    State(api): &State<Arc<Api>>,
+    body: axum::body::Body,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
     let too_large = || {
         let message = format!("the body is larger than {limit} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)

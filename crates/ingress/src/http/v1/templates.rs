@@ -66,7 +66,7 @@ pub(super) struct VariableView {
 pub(super) struct TemplateView {
     /// Its name.
     name: String,
-    /// Counted from 1.
+    /// Counted from 1; 0 is built in.
     version: u32,
     /// Whether the name stands for it.
     active: bool,
@@ -108,7 +108,14 @@ impl From<TemplateRecord> for TemplateView {
 )]
 pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Vec<TemplateView>>, ApiError> {
     need(&caller, Scope::Read)?;
-    Ok(Json(api.ledger.templates().await?.into_iter().map(TemplateView::from).collect()))
+    let kept = api.ledger.templates().await?;
+    let stands_alone = |template: &Template| !kept.iter().any(|record| record.template.name == template.name);
+    let built_in = api.templates.built_in().into_iter().map(|template| {
+        let active = stands_alone(&template);
+        TemplateView::from(TemplateRecord { template, active, created_at: domain::Timestamp::from_millis(0) })
+    });
+    let built_in: Vec<_> = built_in.collect();
+    Ok(Json(kept.into_iter().map(TemplateView::from).chain(built_in).collect()))
 }
 
 /// Keeps the next version of a template. What it is made of is checked first.
