@@ -9,6 +9,8 @@ pub struct Config {
     pub engine: Engine,
     /// Where files are kept.
     pub data_dir: PathBuf,
+    /// The file of master keys; absent: in the data directory.
+    pub key_file: Option<PathBuf>,
     /// Goes on with a ledger that has lost commits.
     pub accept_loss: bool,
 }

@@ -4,6 +4,7 @@
 
 mod config;
 mod doorbell;
+mod sealing;
 mod sqlite;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use pipeline::ports::{Clock, Doorbell, Ledger};
 
 pub use config::{Config, Engine};
 pub use doorbell::InProcessDoorbell;
+pub use sealing::KeyFileError;
 pub use sqlite::{BackupError, OpenError, SqliteLedger, back_up};
 
 /// The engines, ready for use.
@@ -34,7 +36,9 @@ impl std::fmt::Debug for Backends {
 /// [`OpenError`] says which file cannot be used, and why.
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Backends, OpenError> {
     let ledger = match &config.engine {
-        Engine::Sqlite => SqliteLedger::open(&config.data_dir, clock, config.accept_loss).await?,
+        Engine::Sqlite => {
+            SqliteLedger::open(&config.data_dir, config.key_file.as_deref(), clock, config.accept_loss).await?
+        }
         Engine::Memory => SqliteLedger::in_memory(clock)?,
     };
     Ok(Backends { ledger: Arc::new(ledger), doorbell: Arc::new(InProcessDoorbell::default()) })

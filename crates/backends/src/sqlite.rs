@@ -20,6 +20,7 @@ mod records;
 mod retention;
 mod rows;
 mod schema;
+mod sealed;
 mod search;
 mod settle;
 mod stats;
@@ -41,6 +42,7 @@ use self::media::Shelf;
 use self::memory::Memory;
 use self::readers::Readers;
 use self::writer::Writer;
+use crate::sealing::{KeyFileError, Keyring};
 
 pub use self::backup::{BackupError, back_up};
 
@@ -54,6 +56,8 @@ const CHECKPOINT_PAGES: i64 = 2000;
 const JOURNAL_SIZE_LIMIT: i64 = 16 * 1024 * 1024;
 /// Statements kept ready.
 const STATEMENTS: usize = 64;
+/// The master keys' file in the data directory, unless another is named.
+const KEY_FILE: &str = "master-key";
 /// The database's name in the data directory.
 const NAME: &str = "ledger.sqlite";
 
@@ -119,6 +123,31 @@ pub enum OpenError {
         /// The last commit that was made.
         committed: i64,
     },
+    /// The master key file is not there.
+    #[error(
+        "`{path}` is sealed, and there is no master key file `{key_file}`; put the right file back, or name it in encryption.key_file"
+    )]
+    KeyMissing {
+        /// The ledger.
+        path: PathBuf,
+        /// Where the key file should be.
+        key_file: PathBuf,
+    },
+    /// The master key file is another ledger's.
+    #[error(
+        "the master key file `{key_file}` does not open `{path}`: its key {number} is another; put the right file in its place"
+    )]
+    WrongKey {
+        /// The ledger.
+        path: PathBuf,
+        /// The key file.
+        key_file: PathBuf,
+        /// The key that does not fit.
+        number: u32,
+    },
+    /// The master key file cannot be used.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     /// SQLite refused.
     #[error("the ledger `{path}` cannot be opened; if it is damaged, put the last backup in its place")]
     Database {
@@ -136,6 +165,8 @@ struct File {
     path: PathBuf,
     /// Whether it lives in memory, shared by this process's connections.
     memory: bool,
+    /// What it is sealed with.
+    keyring: Keyring,
 }
 
 impl File {
@@ -156,6 +187,7 @@ impl File {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "cache_size", -cache_kib)?;
         rows::register_message_of(&connection)?;
+        sealed::register(&connection, &self.keyring)?;
         Ok(connection)
     }
 
@@ -202,11 +234,16 @@ impl File {
 }
 
 impl SqliteLedger {
-    /// Opens or makes the ledger in a data directory; `accept_loss` goes on with a database that has lost commits.
+    /// Opens or makes the ledger in a data directory, with its master keys there or in a file of their own; `accept_loss` goes on with a database that has lost commits.
     ///
     /// # Errors
     /// [`OpenError`] says which file cannot be used, and why.
-    pub async fn open(data_dir: &Path, clock: Arc<dyn Clock>, accept_loss: bool) -> Result<Self, OpenError> {
+    pub async fn open(
+        data_dir: &Path,
+        key_file: Option<&Path>,
+        clock: Arc<dyn Clock>,
+        accept_loss: bool,
+    ) -> Result<Self, OpenError> {
         let directory = |source| OpenError::Directory { path: data_dir.to_owned(), source };
         private_directory(data_dir).map_err(directory)?;
         let lock = lock(data_dir)?;
@@ -219,7 +256,8 @@ impl SqliteLedger {
         }
         // SQLite gives the files beside it the same mode.
         private_file(&path).map_err(directory)?;
-        let file = File { path, memory: false };
+        let key_file = key_file.map_or_else(|| data_dir.join(KEY_FILE), Path::to_owned);
+        let file = File { path, memory: false, keyring: Keyring::read(key_file)? };
         let shelf = Shelf::Folder(data_dir.join("media"));
         tokio::task::spawn_blocking(move || Self::start(file, shelf, clock, Some((lock, numbers, accept_loss))))
             .await
@@ -233,7 +271,8 @@ impl SqliteLedger {
     pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         // The memdb VFS lets several connections of this process share one database by name.
         let name = format!("/hongyan-{}", NEXT_IN_MEMORY.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        Self::start(File { path: PathBuf::from(name), memory: true }, Shelf::Memory(Arc::default()), clock, None)
+        let file = File { path: PathBuf::from(name), memory: true, keyring: Keyring::in_memory() };
+        Self::start(file, Shelf::Memory(Arc::default()), clock, None)
     }
 
     fn start(
@@ -258,6 +297,7 @@ impl SqliteLedger {
             }
             None => (None, None),
         };
+        sealed::take_keys(&connection, &file.keyring, file.path())?;
         let now = clock.now();
         queue::void_leases(&connection, now).map_err(failed)?;
         queue::pull_back(&connection, now).map_err(failed)?;

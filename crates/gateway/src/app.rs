@@ -199,7 +199,12 @@ pub async fn open_ledger(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Resu
         LedgerEngine::Memory => Engine::Memory,
     };
     Ok(backends::open(
-        &backends::Config { engine, data_dir: config.data_dir.clone(), accept_loss: config.accept_loss },
+        &backends::Config {
+            engine,
+            data_dir: config.data_dir.clone(),
+            key_file: config.encryption.key_file.clone(),
+            accept_loss: config.accept_loss,
+        },
         clock,
     )
     .await?)

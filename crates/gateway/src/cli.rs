@@ -11,6 +11,7 @@ mod dead_letter;
 mod demo;
 mod directory;
 mod doctor;
+mod encryption;
 mod figures;
 mod gateway;
 mod key;
@@ -112,6 +113,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Look at the master keys that seal what is kept, and change them
+    #[command(subcommand)]
+    Encryption(encryption::EncryptionCommand),
     /// Check and show the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -216,6 +220,7 @@ async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         Command::Media(command) => directory::media(command, context).await,
         Command::Directory(command) => directory::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,
+        Command::Encryption(command) => encryption::run(command, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Doctor => doctor::run(context).await,
         Command::Simulate(arguments) => simulate::run(&arguments).await,

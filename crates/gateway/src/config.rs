@@ -80,6 +80,8 @@ pub struct Config {
     pub dispatch: DispatchSection,
     /// The database that is the truth.
     pub ledger: LedgerSection,
+    /// Encryption at rest.
+    pub encryption: EncryptionSection,
     /// How long things are kept.
     pub retention: RetentionSection,
     /// The HTTP server.
@@ -126,6 +128,7 @@ impl Default for Config {
             circuit_breaker: BreakerSection::default(),
             dispatch: DispatchSection::default(),
             ledger: LedgerSection::default(),
+            encryption: EncryptionSection::default(),
             retention: RetentionSection::default(),
             http: HttpSection::default(),
             metrics: MetricsSection::default(),
@@ -318,6 +321,15 @@ section!(
     LedgerSection {
         /// `sqlite`, or `memory`, which forgets everything at the end.
         engine: LedgerEngine = LedgerEngine::Sqlite,
+    }
+);
+
+section!(
+    /// `[encryption]`
+    EncryptionSection {
+        /// The file of master keys; default: `master-key` in the data directory.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_file: Option<PathBuf> = None,
     }
 );
 

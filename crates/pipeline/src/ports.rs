@@ -12,6 +12,6 @@ pub use ledger::{
     Accepted, Acknowledged, Admission, Admissions, ApiCalls, BornLeased, CancelAnswer, Claim, Claimed, Claims,
     ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation,
     Idempotency, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord, MessageFilter,
-    MessageRecord, MessageSummary, Moving, PendingRecall, Person, Queue, Records, RetryAnswer, SentTo, Settled,
-    Settlement, StatRow, TemplateRecord, Templates, Upkeep, Upload,
+    MessageRecord, MessageSummary, Moving, PendingRecall, Person, Queue, Records, RetryAnswer, Sealing, SealingState,
+    SentTo, Settled, Settlement, StatRow, TemplateRecord, Templates, Upkeep, Upload,
 };

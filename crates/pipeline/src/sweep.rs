@@ -1,6 +1,7 @@
 //! The regular look at the ledger: rings for whatever is due, so that a lost ring costs latency only; settles what
-//! expired while it waited; escalates what nobody acknowledged; carries out recalls that were left open; forgets what is no longer asked for, in small steps
-//! between which others have their turn.
+//! expired while it waited; escalates what nobody acknowledged; carries out recalls that were left open; forgets what is
+//! no longer asked for; seals anew what
+//! an older master key sealed; in small steps between which others have their turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,7 @@ impl Sweeper {
         self.escalator.escalate_due(now).await?;
         self.index(now).await?;
         self.forget(now).await?;
+        self.reseal().await?;
         // Last, and not for long: an upstream that hangs must not keep the sweep from its work.
         let _rest_next_time = tokio::time::timeout(self.config.every, self.recaller.carry_out_pending()).await;
         Ok(())
@@ -110,6 +112,17 @@ impl Sweeper {
     async fn index(&self, now: Timestamp) -> Result<(), LedgerError> {
         for _ in 0..STEPS {
             if self.ledger.index_messages(now - SETTLED_IN, INDEX_STEP).await? < INDEX_STEP {
+                break;
+            }
+            tokio::time::sleep(BREATH).await;
+        }
+        Ok(())
+    }
+
+    /// Seals anew what a newer master key has not sealed yet.
+    async fn reseal(&self) -> Result<(), LedgerError> {
+        for _ in 0..STEPS {
+            if self.ledger.reseal(INDEX_STEP).await? < INDEX_STEP {
                 break;
             }
             tokio::time::sleep(BREATH).await;

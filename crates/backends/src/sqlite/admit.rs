@@ -93,13 +93,15 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
     let is_long = content.len() > LONG_CONTENT;
     if is_long {
         connection
-            .prepare_cached("INSERT INTO long_content (message_id, content) VALUES (?, ?)")?
+            .prepare_cached(
+                "INSERT INTO long_content (message_id, content, sealed) VALUES (?1, '', seal('content', ?1, ?2))",
+            )?
             .execute(params![message.id.to_bytes(), content])?;
     }
     let mut insert = connection.prepare_cached(
-        "INSERT INTO message (id, caller, state, content, options, priority, accepted_at, send_at, expires_at, tags, metadata, duplicate_of,
-             route, replay_of, template)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO message (id, caller, state, sealed, options, priority, accepted_at, send_at, expires_at, tags, sealed_notes,
+             duplicate_of, route, replay_of, template)
+         VALUES (?1, ?2, ?3, seal('content', ?1, ?4), ?5, ?6, ?7, ?8, ?9, ?10, seal('notes', ?1, ?11), ?12, ?13, ?14, ?15)",
     )?;
     insert
         .execute(params![
@@ -113,7 +115,7 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
             message.send_at.map(Timestamp::as_millis),
             message.expires_at.map(Timestamp::as_millis),
             (!message.tags.is_empty()).then(|| json!(message.tags).to_string()),
-            message.metadata.as_deref(),
+            rows::notes_to_stored(message),
             duplicate_of.map(MessageId::to_bytes),
             rows::route_to_stored(message.route.as_deref()),
             message.replay_of.map(MessageId::to_bytes),

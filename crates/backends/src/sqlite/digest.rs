@@ -10,7 +10,7 @@ use pipeline::request_hash;
 use rusqlite::{Connection, params};
 
 use super::memory::RecentRequests;
-use super::rows;
+use super::rows::{self, whole_content};
 use super::settle::{refresh_messages, remember_escalation};
 
 /// What waits for the same recipients in the same group, in the order of acceptance.
@@ -20,14 +20,16 @@ pub(super) fn companions(
     now: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<Vec<Companion>> {
-    let mut find = connection.prepare_cached(
-        "SELECT d.id, COALESCE(m.content, (SELECT content FROM long_content WHERE message_id = m.id)), m.options
+    let mut find = connection.prepare_cached(concat!(
+        "SELECT d.id, ",
+        whole_content!(),
+        ", m.options
          FROM delivery AS d JOIN message AS m ON m.id = message_of(d.id)
          WHERE d.state = 0 AND d.recall = 0 AND d.lane = ?1 AND d.digest = ?2 AND d.recipients = ?3 AND d.digest_of IS NULL
              AND d.attempts = 0 AND d.priority = ?4 AND (d.expires_at IS NULL OR d.expires_at > ?5)
              AND (m.send_at IS NULL OR m.send_at <= ?5)
-         ORDER BY d.id LIMIT ?6",
-    )?;
+         ORDER BY d.id LIMIT ?6"
+    ))?;
     let asked = params![
         of.lane.as_str(),
         of.digest.as_deref(),
@@ -71,7 +73,7 @@ pub(super) fn close(
     // Once closed, the time of one of its messages is no longer the time of the whole.
     let closed = connection
         .prepare_cached(
-            "UPDATE delivery SET body = ?, digest_of = id, expires_at = NULL, duplicate_check = ?
+            "UPDATE delivery SET body = seal_text('request', id, ?), digest_of = id, expires_at = NULL, duplicate_check = ?
              WHERE id = ? AND fence = ? AND state = 1 AND recall = 0",
         )?
         .execute(params![text, checked.is_some(), leader, closing.lease.fence])?;

@@ -103,7 +103,8 @@ fn forget_words(connection: &Connection, message: [u8; 16]) -> rusqlite::Result<
     connection.execute("DELETE FROM long_content WHERE message_id = ?", [message])?;
     connection
         .execute(
-            "UPDATE message SET content = ?, options = NULL, metadata = NULL, route = NULL, template = NULL WHERE id = ?",
+            "UPDATE message SET content = ?, sealed = NULL, options = NULL, metadata = NULL, sealed_notes = NULL, route = NULL,
+                 template = NULL WHERE id = ?",
             params![nothing, message],
         )
         .map(drop)

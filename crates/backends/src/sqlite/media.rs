@@ -1,11 +1,11 @@
-//! Files that messages carry: their bytes lie in a folder beside the database, or in memory with it.
+//! Files that messages carry: their bytes lie sealed in a folder beside the database, or in memory with it.
 //!
 //! The bytes are on disk before the row is: a row without its file is a file that was taken away by hand.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,7 +15,8 @@ use parking_lot::Mutex;
 use pipeline::ports::{LedgerError, LedgerErrorKind, Media, MediaRecord, Upload};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{SqliteLedger, rows};
+use super::{SqliteLedger, rows, sealed};
+use crate::sealing::{Keyring, Place};
 
 /// Where the bytes of files are.
 #[derive(Clone, Debug)]
@@ -27,14 +28,14 @@ pub(super) enum Shelf {
 }
 
 impl Shelf {
-    fn put(&self, id: MediaId, content: &Bytes) -> std::io::Result<()> {
+    fn put(&self, id: MediaId, content: &Bytes, keyring: &Keyring) -> std::io::Result<()> {
         match self {
             Self::Folder(folder) => {
                 super::private_directory(folder)?;
-                let path = folder.join(id.to_string());
+                let path = sealed_path(folder, id);
                 super::private_file(&path)?;
                 let mut file = fs::OpenOptions::new().write(true).truncate(true).open(&path)?;
-                file.write_all(content)?;
+                file.write_all(&keyring.seal(place(&id.to_bytes()), content))?;
                 file.sync_all()?;
                 // The name itself is on disk only with its folder.
                 fs::File::open(folder)?.sync_all()
@@ -46,12 +47,15 @@ impl Shelf {
         }
     }
 
-    fn get(&self, id: MediaId) -> std::io::Result<Option<Bytes>> {
+    fn get(&self, id: MediaId, keyring: &Keyring) -> std::io::Result<Option<Bytes>> {
         match self {
-            Self::Folder(folder) => match fs::read(folder.join(id.to_string())) {
-                Ok(content) => Ok(Some(content.into())),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error),
+            Self::Folder(folder) => match read(&sealed_path(folder, id))? {
+                Some(sealed) => {
+                    let opened = keyring.open(place(&id.to_bytes()), &sealed).map_err(std::io::Error::other)?;
+                    Ok(Some(opened.into()))
+                }
+                // From before files were sealed.
+                None => Ok(read(&folder.join(id.to_string()))?.map(Into::into)),
             },
             Self::Memory(files) => Ok(files.lock().get(&id).cloned()),
         }
@@ -60,9 +64,53 @@ impl Shelf {
     fn remove(&self, id: MediaId) {
         match self {
             // One that cannot be removed now is only a file too many.
-            Self::Folder(folder) => drop(fs::remove_file(folder.join(id.to_string()))),
+            Self::Folder(folder) => {
+                drop(fs::remove_file(folder.join(id.to_string())));
+                drop(fs::remove_file(sealed_path(folder, id)));
+            }
             Self::Memory(files) => drop(files.lock().remove(&id)),
         }
+    }
+}
+
+/// A file that is there; `None` if it is not.
+fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn sealed_path(folder: &Path, id: MediaId) -> PathBuf {
+    folder.join(format!("{id}.sealed"))
+}
+
+fn place(id: &[u8; 16]) -> Place<'_> {
+    Place::new("file", id)
+}
+
+impl SqliteLedger {
+    /// Seals every file anew that is not sealed under the newest key.
+    pub(super) async fn reseal_files(&self) -> Result<(), LedgerError> {
+        let all = |connection: &mut Connection| {
+            let mut find = connection.prepare("SELECT id FROM media")?;
+            find.query_map([], |row| Ok(MediaId::from_bytes(row.get(0)?)))?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let ids = self.readers.read("list the files", all).await?;
+        let (shelf, keyring) = (self.shelf.clone(), self.file.keyring.clone());
+        blocking("seal files anew", move || {
+            let Shelf::Folder(folder) = &shelf else { return Ok(()) };
+            for id in ids {
+                let is_new = read(&sealed_path(folder, id))?.is_some_and(|sealed| !sealed::is_old(&sealed, &keyring));
+                if !is_new && let Some(content) = shelf.get(id, &keyring)? {
+                    shelf.put(id, &content, &keyring)?;
+                    drop(fs::remove_file(folder.join(id.to_string())));
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -87,8 +135,8 @@ async fn blocking<T: Send + 'static>(
 #[async_trait]
 impl Media for SqliteLedger {
     async fn put_media(&self, record: MediaRecord, content: Bytes) -> Result<(), LedgerError> {
-        let (shelf, id) = (self.shelf.clone(), record.id);
-        blocking("keep a file", move || shelf.put(id, &content)).await?;
+        let (shelf, keyring, id) = (self.shelf.clone(), self.file.keyring.clone(), record.id);
+        blocking("keep a file", move || shelf.put(id, &content, &keyring)).await?;
         let put = move |connection: &Connection| {
             let MediaRecord { id, caller, file_name, size, created_at } = &record;
             let size = i64::try_from(*size).unwrap_or(i64::MAX);
@@ -121,8 +169,8 @@ impl Media for SqliteLedger {
     }
 
     async fn media_content(&self, id: MediaId) -> Result<Option<Bytes>, LedgerError> {
-        let shelf = self.shelf.clone();
-        blocking("read a file", move || shelf.get(id)).await
+        let (shelf, keyring) = (self.shelf.clone(), self.file.keyring.clone());
+        blocking("read a file", move || shelf.get(id, &keyring)).await
     }
 
     async fn upload(&self, scope: &str, media: MediaId, since: Timestamp) -> Result<Option<Upload>, LedgerError> {

@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::admit::{insert_more, last_position};
 use super::commit_number;
 use super::memory::Memory;
-use super::rows::delivery_columns;
+use super::rows::{delivery_columns, whole_content};
 use super::settle::{insert_attempt, refresh_messages};
 use super::writer::is_about_one;
 use super::{SqliteLedger, digest, rows};
@@ -177,9 +177,11 @@ fn take(
         let of_digest = taken.frozen.as_deref().filter(|_| is_digest).map(request_hash);
         memory.requests.note(connection, of_digest.unwrap_or(delivery.request_hash), &delivery, claim.now)?;
     }
-    let mut find = connection.prepare_cached(
-        "SELECT COALESCE(content, (SELECT content FROM long_content WHERE message_id = id)), options, route FROM message WHERE id = ?",
-    )?;
+    let mut find = connection.prepare_cached(concat!(
+        "SELECT ",
+        whole_content!(),
+        ", options, route FROM message AS m WHERE id = ?"
+    ))?;
     let (content, options, route) = find.query_row([id.message().to_bytes()], |row| {
         Ok((
             row.get_ref(0)?.as_str_or_null()?.and_then(Content::from_stored),

@@ -65,7 +65,9 @@ fn deliveries_of(connection: &Connection, id: MessageId) -> rusqlite::Result<Vec
         }
     }
     let (first, last) = id.attempt_range();
-    let mut find = connection.prepare_cached("SELECT * FROM attempt WHERE id BETWEEN ? AND ? ORDER BY id")?;
+    let mut find = connection.prepare_cached(
+        "SELECT *, open_text('attempt', id, request) AS opened_request FROM attempt WHERE id BETWEEN ? AND ? ORDER BY id",
+    )?;
     for found in find.query_map([first.to_bytes(), last.to_bytes()], rows::attempt)? {
         let (id, attempt) = found?;
         if let Some(record) = deliveries.get_mut(&id.delivery()) {

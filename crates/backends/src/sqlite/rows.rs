@@ -11,6 +11,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, RowIndex};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// The result of an attempt that was taken.
 pub(super) const SENT: &str = "sent";
@@ -109,13 +110,38 @@ pub(super) fn route_from_stored(stored: Option<&str>) -> Option<Arc<Route>> {
     serde_json::from_str(stored?).ok().map(Arc::new)
 }
 
-/// What a message's content was made by.
+/// What a message's content was made by, without its variables: they are among the notes.
 pub(super) fn template_to_stored(template: Option<&TemplateUse>) -> Option<String> {
-    serde_json::to_string(template?).ok()
+    let TemplateUse { name, version, .. } = template?;
+    serde_json::to_string(&TemplateUse { name: name.clone(), version: *version, variables: Map::new() }).ok()
 }
 
-fn template_from_stored(stored: Option<&str>) -> Option<Box<TemplateUse>> {
-    serde_json::from_str(stored?).ok().map(Box::new)
+fn template_from_stored(stored: Option<&str>, variables: Option<Map<String, Value>>) -> Option<Box<TemplateUse>> {
+    let template: TemplateUse = serde_json::from_str(stored?).ok()?;
+    Some(Box::new(TemplateUse { variables: variables.unwrap_or(template.variables), ..template }))
+}
+
+/// What is sealed beside the content.
+#[derive(Serialize, Deserialize, Default)]
+struct StoredNotes {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metadata: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variables: Option<Map<String, Value>>,
+}
+
+/// A message's metadata, and what its template was given.
+pub(super) fn notes_to_stored(message: &Message) -> Option<String> {
+    let variables =
+        message.template.as_ref().map(|template| template.variables.clone()).filter(|given| !given.is_empty());
+    if message.metadata.is_none() && variables.is_none() {
+        return None;
+    }
+    serde_json::to_string(&StoredNotes { metadata: message.metadata.clone(), variables }).ok()
+}
+
+fn notes_from_stored(stored: Option<&str>) -> StoredNotes {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 pub(super) fn options_to_stored(options: &Options) -> Option<String> {
@@ -163,6 +189,8 @@ pub(super) fn shown_content(stored: &str) -> Content {
 }
 
 pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    let notes = notes_from_stored(row.get_ref("notes")?.as_str_or_null()?);
+    let metadata = row.get::<_, Option<String>>("metadata")?.map(Into::into);
     Ok(Message {
         id: message_id(row, "id")?,
         caller: CallerId::new(row.get::<_, String>("caller")?),
@@ -173,19 +201,32 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         send_at: maybe_time(row, "send_at")?,
         expires_at: maybe_time(row, "expires_at")?,
         tags: tags(row.get_ref("tags")?.as_str_or_null()?),
-        metadata: row.get::<_, Option<String>>("metadata")?.map(Into::into),
+        metadata: notes.metadata.or(metadata),
         duplicate_of: row.get::<_, Option<[u8; 16]>>("duplicate_of")?.map(MessageId::from_bytes),
         route: route_from_stored(row.get_ref("route")?.as_str_or_null()?),
         replay_of: row.get::<_, Option<[u8; 16]>>("replay_of")?.map(MessageId::from_bytes),
         acknowledged_at: maybe_time(row, "acknowledged_at")?,
-        template: template_from_stored(row.get_ref("template")?.as_str_or_null()?),
+        template: template_from_stored(row.get_ref("template")?.as_str_or_null()?, notes.variables),
     })
 }
+
+/// What a message `m` says.
+macro_rules! whole_content {
+    () => {
+        "COALESCE(m.content, opened('content', m.id, COALESCE(m.sealed, (SELECT sealed FROM long_content WHERE message_id = m.id))),
+             (SELECT content FROM long_content WHERE message_id = m.id))"
+    };
+}
+pub(super) use whole_content;
 
 /// What is read of a message `m`, by name.
 macro_rules! message_columns {
     () => {
-        "SELECT m.*, COALESCE(m.content, (SELECT content FROM long_content WHERE message_id = m.id)) AS whole_content"
+        concat!(
+            "SELECT m.*, ",
+            rows::whole_content!(),
+            " AS whole_content, opened('notes', m.id, m.sealed_notes) AS notes"
+        )
     };
 }
 pub(super) use message_columns;
@@ -195,7 +236,7 @@ pub(super) use message_columns;
 macro_rules! delivery_columns {
     () => {
         "SELECT id, lane, recipients, priority, due_at, expires_at, give_up_at, request_hash,
-             attempts, tries, uncertain_since, duplicate_check, caller, fence, body, sole,
+             attempts, tries, uncertain_since, duplicate_check, caller, fence, open_text('request', id, body), sole,
              state, last_attempt_at, handle, unconfirmed, reason, settled_at,
              address, step, moves_at, budget, digest, part, digest_of "
     };
@@ -255,7 +296,7 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<(AttemptId, AttemptReco
         redelivery: flags & REDELIVERY != 0,
         late: flags & LATE != 0,
         bytes: row.get::<_, Option<u32>>("bytes")?.unwrap_or(0),
-        request: row.get("request")?,
+        request: row.get("opened_request")?,
     };
     Ok((id, record))
 }

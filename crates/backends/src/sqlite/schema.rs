@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../../migrations/sqlite/0003_delivery_rules.sql")),
     (4, include_str!("../../migrations/sqlite/0004_api_calls.sql")),
     (5, include_str!("../../migrations/sqlite/0005_templates.sql")),
+    (6, include_str!("../../migrations/sqlite/0006_sealing.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

@@ -139,7 +139,7 @@ fn record(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<
             .execute(params![handle, attempts, started_at, id, fence])?,
         Outcome::Again { at, tries, uncertain_since, reason, .. } => connection
             .prepare_cached(
-                "UPDATE delivery SET state = 0, due_at = ?, tries = ?, uncertain_since = ?, reason = ?, body = ?,
+                "UPDATE delivery SET state = 0, due_at = ?, tries = ?, uncertain_since = ?, reason = ?, body = seal_text('request', id, ?),
                      attempts = attempts + ?, last_attempt_at = COALESCE(?, last_attempt_at), unconfirmed = 0, settled_at = NULL,
                      handle = CASE WHEN part > 0 THEN handle END
                  WHERE id = ? AND fence = ? AND state = 1",
@@ -198,7 +198,7 @@ pub(super) fn insert_attempt(
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane, bytes, request)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, seal_text('attempt', ?1, ?9))",
         )?
         .execute(params![
             delivery.attempt(attempt.number).to_bytes(),

@@ -239,7 +239,7 @@ async fn live(ledger: SqliteLedger) {
 #[tokio::test]
 async fn sqlite_lives_through_the_story() {
     let folder = tempfile::tempdir().unwrap();
-    live(SqliteLedger::open(folder.path(), clock(0), false).await.unwrap()).await;
+    live(SqliteLedger::open(folder.path(), None, clock(0), false).await.unwrap()).await;
 }
 
 #[tokio::test]
@@ -250,12 +250,12 @@ async fn memory_lives_through_the_story() {
 #[tokio::test]
 async fn a_thousand_concurrent_admissions_share_commits_and_are_all_there() {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = SqliteLedger::open(folder.path(), clock(0), false).await.unwrap();
+    let ledger = SqliteLedger::open(folder.path(), None, clock(0), false).await.unwrap();
     let all = (0..1000).map(|i| ledger.accept(vec![Arc::new(admission("one", &i.to_string()))]));
     let accepted = futures::future::join_all(all).await;
     assert!(accepted.iter().all(|result| matches!(result.as_deref(), Ok([Accepted::New { .. }]))));
     drop(ledger);
-    let ledger = SqliteLedger::open(folder.path(), clock(1), false).await.unwrap();
+    let ledger = SqliteLedger::open(folder.path(), None, clock(1), false).await.unwrap();
     let filter = MessageFilter { limit: 2000, ..MessageFilter::default() };
     assert_eq!(ledger.list(filter).await.unwrap().len(), 1000);
 }

@@ -3,6 +3,7 @@
 mod act;
 mod batch;
 mod directory;
+mod encryption;
 mod heartbeats;
 mod keys;
 mod many;
@@ -55,6 +56,9 @@ const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
     || routes!(templates::put, templates::forget),
     || routes!(templates::activate),
     || routes!(templates::preview),
+    || routes!(encryption::show),
+    || routes!(encryption::rotate),
+    || routes!(encryption::retire),
     || routes!(keys::list, keys::create),
     || routes!(keys::revoke),
 ];

@@ -14,6 +14,7 @@ mod keys;
 mod media;
 mod queue;
 mod records;
+mod sealing;
 mod templates;
 mod upkeep;
 
@@ -32,12 +33,19 @@ pub use self::records::{
     Acknowledged, CancelAnswer, DeliveryRecord, DueEscalation, MessageFilter, MessageRecord, MessageSummary,
     PendingRecall, Records, RetryAnswer, StatRow,
 };
+pub use self::sealing::{Sealing, SealingState};
 pub use self::templates::{TemplateRecord, Templates};
 pub use self::upkeep::Upkeep;
 
 /// All of the ledger.
-pub trait Ledger: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates {}
-impl<T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates> Ledger for T {}
+pub trait Ledger:
+    Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing
+{
+}
+impl<T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing> Ledger
+    for T
+{
+}
 
 /// The ledger could not do what was asked.
 #[derive(Debug, thiserror::Error)]
