@@ -26,6 +26,7 @@ mod settle;
 mod stats;
 mod templates;
 mod upkeep;
+mod webhooks;
 mod writer;
 
 use std::fs::{self, TryLockError};
@@ -160,13 +161,20 @@ pub enum OpenError {
 }
 
 /// A database's place, and how connections to it are opened.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct File {
     path: PathBuf,
     /// Whether it lives in memory, shared by this process's connections.
     memory: bool,
     /// What it is sealed with.
     keyring: Keyring,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File").field("path", &self.path).field("memory", &self.memory).finish_non_exhaustive()
+    }
 }
 
 impl File {
@@ -188,6 +196,8 @@ impl File {
         connection.pragma_update(None, "cache_size", -cache_kib)?;
         rows::register_message_of(&connection)?;
         sealed::register(&connection, &self.keyring)?;
+        let clock = self.clock.clone();
+        webhooks::register(&connection, move || clock.now())?;
         Ok(connection)
     }
 
@@ -257,7 +267,7 @@ impl SqliteLedger {
         // SQLite gives the files beside it the same mode.
         private_file(&path).map_err(directory)?;
         let key_file = key_file.map_or_else(|| data_dir.join(KEY_FILE), Path::to_owned);
-        let file = File { path, memory: false, keyring: Keyring::read(key_file)? };
+        let file = File { path, memory: false, keyring: Keyring::read(key_file)?, clock: clock.clone() };
         let shelf = Shelf::Folder(data_dir.join("media"));
         tokio::task::spawn_blocking(move || Self::start(file, shelf, clock, Some((lock, numbers, accept_loss))))
             .await
@@ -271,7 +281,8 @@ impl SqliteLedger {
     pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         // The memdb VFS lets several connections of this process share one database by name.
         let name = format!("/hongyan-{}", NEXT_IN_MEMORY.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        let file = File { path: PathBuf::from(name), memory: true, keyring: Keyring::in_memory() };
+        let file =
+            File { path: PathBuf::from(name), memory: true, keyring: Keyring::in_memory(), clock: clock.clone() };
         Self::start(file, Shelf::Memory(Arc::default()), clock, None)
     }
 

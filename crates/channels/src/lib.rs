@@ -18,6 +18,7 @@ mod email;
 mod fetch;
 mod file;
 mod fit;
+mod post;
 mod recording;
 mod verdict;
 mod wecom_app;
@@ -31,6 +32,7 @@ pub use config::{
 pub use email::{Email, MailServer, MailServerError};
 pub use fetch::GuardedFetch;
 pub use file::FileChannel;
+pub use post::GuardedPost;
 pub use recording::RecordingChannel;
 pub use wecom_app::{WecomApp, WecomAppConfig};
 pub use wecom_appchat::{ChatConfig, WecomAppchat};

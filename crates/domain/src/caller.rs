@@ -2,6 +2,8 @@
 //!
 //! A caller is the owner an API key belongs to. Knows nothing about how keys are carried or hashed.
 
+mod allowance;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -10,6 +12,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{Recipient, Timestamp};
+
+pub use self::allowance::{Allowance, Limits};
 
 /// The owner of messages: what an API key stands for. Every read of a message asks for it by type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,9 +135,15 @@ pub struct AllowList {
     /// Names of templates. Who has such a list sends nothing but what these make.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub templates: Option<Vec<String>>,
+    /// Configured names of webhooks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<Vec<String>>,
     /// Networks that requests may come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<IpNet>>,
+    /// Calls of WeCom's that are passed on through the drop-in front, such as `GET /cgi-bin/user/get`; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwards: Option<Vec<String>>,
 }
 
 /// What a caller may do: the answer to a presented key.
@@ -145,9 +155,27 @@ pub struct Grant {
     pub scopes: Scopes,
     /// Where messages may go.
     pub allow: AllowList,
+    /// The webhook that hears what becomes of messages that name none.
+    pub webhook: Option<String>,
+    /// How much may be sent.
+    pub limits: Limits,
+    /// Which key it is: its hash; empty for what is no key's.
+    pub key: String,
 }
 
 impl Grant {
+    /// Lets a caller do these things, without further bounds.
+    pub fn new(caller: CallerId, scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self {
+            caller,
+            scopes: Scopes::new(scopes),
+            allow: AllowList::default(),
+            webhook: None,
+            limits: Limits::default(),
+            key: String::new(),
+        }
+    }
+
     /// Returns the caller whose messages may be read: `None` means everyone's, for administrators.
     pub fn reads(&self) -> Option<&CallerId> {
         if self.scopes.include(Scope::Admin) { None } else { Some(&self.caller) }
@@ -183,15 +211,76 @@ impl Grant {
         self.allow.templates.as_ref().is_none_or(|names| names.iter().any(|name| Some(name.as_str()) == template))
     }
 
+    /// Tells whether the webhook of this name may be told.
+    pub fn may_tell(&self, webhook: &str) -> bool {
+        self.allow.webhooks.as_ref().is_none_or(|names| names.iter().any(|name| name == webhook))
+    }
+
+    /// Tells whether a call of WeCom's may be passed on.
+    pub fn may_forward(&self, method: &str, path: &str) -> bool {
+        let listed = |call: &String| call.split_once(' ') == Some((method, path));
+        self.allow.forwards.as_ref().is_some_and(|calls| calls.iter().any(listed))
+    }
+
     /// Tells whether the route of this name may be taken.
     pub fn may_take(&self, route: &str) -> bool {
         self.allow.routes.as_ref().is_none_or(|names| names.iter().any(|name| name == route))
     }
 }
 
-/// An API key as the ledger keeps it: never the key, only its hash.
+/// How a key is shown to be had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyKind {
+    /// It is sent with each request.
+    #[default]
+    Bearer,
+    /// Requests are signed with it; it is never sent.
+    Signing,
+    /// It stands for a secret or a robot's key under `/cgi-bin/`, and is good for nothing else.
+    Front,
+}
+
+impl KeyKind {
+    /// Returns the name used in the API and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Signing => "signing",
+            Self::Front => "front",
+        }
+    }
+}
+
+/// A secret that requests are signed with. It cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningSecret(Box<str>);
+
+impl SigningSecret {
+    /// Takes a secret.
+    pub fn new(secret: impl Into<Box<str>>) -> Self {
+        Self(secret.into())
+    }
+
+    /// Returns the secret itself, for what is signed and for what is sealed.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// An API key as the ledger keeps it: never the key, only its hash; a signing secret sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyRecord {
+    /// How it is shown to be had.
+    pub kind: KeyKind,
+    /// What requests are signed with, if they are.
+    pub secret: Option<SigningSecret>,
     /// The readable first characters of the key, to tell keys apart.
     pub prefix: String,
     /// SHA-256 of the key, in hexadecimal.
@@ -220,7 +309,8 @@ mod tests {
     use super::*;
 
     fn grant(scopes: &str, allow: AllowList) -> Grant {
-        Grant { caller: CallerId::new("erp"), scopes: scopes.parse().unwrap(), allow }
+        let scopes = scopes.parse().unwrap();
+        Grant { scopes, allow, ..Grant::new(CallerId::new("erp"), []) }
     }
 
     #[test]

@@ -22,7 +22,9 @@ mod submission;
 mod template;
 mod time;
 
-pub use caller::{AllowList, ApiKeyRecord, CallerId, Grant, Scope, Scopes, UnknownScope};
+pub use caller::{
+    AllowList, Allowance, ApiKeyRecord, CallerId, Grant, KeyKind, Limits, Scope, Scopes, SigningSecret, UnknownScope,
+};
 pub use circuit_breaker::{Admission, BreakerPolicy, CircuitBreaker, LaneState};
 pub use content::{Content, ContentKind, Link, Outline, Paragraph, UnknownContentKind, fit};
 pub use dedupe::{DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, RequestHash};

@@ -150,6 +150,8 @@ pub struct Message {
     pub acknowledged_at: Option<Timestamp>,
     /// The template that made its content, of which version, and of which variables.
     pub template: Option<Box<TemplateUse>>,
+    /// The configured webhook that hears what becomes of it.
+    pub webhook: Option<Box<str>>,
 }
 
 /// What became of a message.

@@ -39,6 +39,8 @@ pub struct Submission {
     pub tags: Vec<String>,
     /// The caller's own JSON object.
     pub metadata: Option<Box<str>>,
+    /// The configured webhook that hears what becomes of it; absent: that of the caller's key.
+    pub webhook: Option<String>,
     /// The failed message that this one is sent in place of.
     pub replay_of: Option<MessageId>,
     /// The caller's idempotency key and the hash of the whole request.
@@ -64,6 +66,27 @@ pub enum RouteChoice {
 }
 
 impl Submission {
+    /// A submission that says this, and nothing else about itself.
+    pub fn new(content: SubmissionContent) -> Self {
+        Self {
+            to: RecipientSet::default(),
+            app: None,
+            route: None,
+            overflow: None,
+            content,
+            options: Options::default(),
+            priority: Priority::Normal,
+            send_at: None,
+            expires_at: None,
+            dedupe: None,
+            tags: Vec::new(),
+            metadata: None,
+            webhook: None,
+            replay_of: None,
+            idempotency: None,
+        }
+    }
+
     /// Checks what needs no channel to be checked.
     ///
     /// Whom it is for is known once its route is: [`Self::check_recipients`].
@@ -215,22 +238,8 @@ mod tests {
     use crate::ContentKind;
 
     fn submission() -> Submission {
-        Submission {
-            to: RecipientSet::new(["user:zhangsan".parse().unwrap()]),
-            app: None,
-            route: None,
-            overflow: None,
-            content: SubmissionContent::Ready(Content::plain(ContentKind::Text, "hello")),
-            options: Options::default(),
-            priority: Priority::Normal,
-            send_at: None,
-            expires_at: None,
-            dedupe: None,
-            tags: Vec::new(),
-            metadata: None,
-            replay_of: None,
-            idempotency: None,
-        }
+        let content = SubmissionContent::Ready(Content::plain(ContentKind::Text, "hello"));
+        Submission { to: RecipientSet::new(["user:zhangsan".parse().unwrap()]), ..Submission::new(content) }
     }
 
     fn field_refused(change: impl FnOnce(&mut Submission)) -> String {

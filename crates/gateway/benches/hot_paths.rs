@@ -124,6 +124,7 @@ fn admissions(now: Timestamp) -> Vec<Arc<Admission>> {
             replay_of: None,
             acknowledged_at: None,
             template: None,
+            webhook: None,
         };
         let delivery = Delivery {
             id: id.delivery(1),

@@ -13,9 +13,10 @@ use channels::{AppConfig, Audience, ChatsConfig, MailConfig, MailServer, Quotas,
 use domain::{BreakerPolicy, Calendar, Quota, RetryPolicy, Route};
 use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
+use pipeline::signature::Nonces;
 use pipeline::{
-    AddressBook, DispatchConfig, Dispatcher, Fetch, Heartbeats, Intake, IntakeConfig, Routing, SweepConfig, Sweeper,
-    TemplateBook, WatchConfig, Watcher,
+    AddressBook, Allowances, DispatchConfig, Dispatcher, Fetch, Heartbeats, Intake, IntakeConfig, Post, Routing,
+    SweepConfig, Sweeper, TemplateBook, WatchConfig, Watcher, WebhookSender,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -29,6 +30,9 @@ use crate::{first_key, observe, server};
 const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Person-times a day that WeCom allows an application for each account of its company (path/90312).
 const PERSON_TIMES_PER_ACCOUNT: u32 = 200;
+
+/// How often it is written down what keys with a limit have sent.
+const NOTE_USES_EVERY: Duration = Duration::from_secs(1);
 
 /// A running gateway.
 pub struct House {
@@ -166,6 +170,7 @@ fn routing(config: &Config) -> anyhow::Result<Routing> {
         quiet: config.quiet.clone(),
         default_quiet: config.default_quiet.clone(),
         calendar: calendar(config)?,
+        webhooks: config.webhooks.keys().cloned().collect(),
         default_app: default_app(config),
         default_mail: default_mail(config),
     })
@@ -263,15 +268,21 @@ impl House {
         let (ledger, damage) = (backends.ledger.clone(), Arc::new(OnceLock::new()));
         let kept = ledger.clone();
         let fetch = Arc::new(channels::GuardedFetch { reach: config.fetch_reach });
-        let sources = (fetch as Arc<dyn Fetch>, templates.clone());
+        let allowances = Allowances::default();
+        allowances.load(ledger.as_ref(), clock.now()).await?;
+        let sources = (fetch as Arc<dyn Fetch>, templates.clone(), allowances.clone());
         let intake = Intake::new(backends.ledger.clone(), handle.clone(), clock.clone(), sources, intake_config);
         let intake = Arc::new(intake);
         let heartbeats = Heartbeats::expect(config.operator.heartbeats.keys(), clock.now());
         let watching = (heartbeats.clone(), watch_config(config));
         let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
         let hooks = ways_in::hooks(config, &clock);
+        let post: Arc<dyn Post> = Arc::new(channels::GuardedPost::new()?);
+        let webhooks = WebhookSender::new(ledger.clone(), clock.clone(), (post, None), ways_in::webhooks(config));
+        let noting_clock = clock.clone();
         let api = Api {
             hooks,
+            nonces: Nonces::default(),
             damage: damage.clone(),
             intake,
             heartbeats,
@@ -291,6 +302,8 @@ impl House {
         let workers = vec![
             tokio::spawn(dispatcher.run(stop_working.clone())),
             tokio::spawn(sweeper.run(stop_working.clone())),
+            tokio::spawn(webhooks.run(stop_working.clone())),
+            tokio::spawn(note_key_uses(allowances, ledger.clone(), noting_clock, stop_working.clone())),
             tokio::spawn(observe::upkeep(stop_working.clone())),
             tokio::spawn(look_for_damage(ledger, damage, stop_working.clone())),
             tokio::spawn(watcher.run(stop_working.clone())),
@@ -318,6 +331,27 @@ impl House {
 
     fn key_folder(config: &Config) -> Option<&Path> {
         (config.ledger.engine == LedgerEngine::Sqlite).then_some(config.data_dir.as_path())
+    }
+}
+
+/// Writes down every second what keys with a limit have sent, and once more at the end.
+async fn note_key_uses(
+    allowances: Allowances,
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let stopping = tokio::select! {
+            () = tokio::time::sleep(NOTE_USES_EVERY) => false,
+            () = shutdown.cancelled() => true,
+        };
+        if let Err(error) = allowances.note(ledger.as_ref(), clock.now()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "Could not note what keys have sent");
+        }
+        if stopping {
+            return;
+        }
     }
 }
 
@@ -425,6 +459,7 @@ fn http_config(config: &Config) -> HttpConfig {
         metrics_open: config.metrics.open,
         loopback_hosts_only: config.loopback_hosts_only,
         trusted_proxies: config.http.trusted_proxies.clone(),
+        simple_signatures: config.http.simple_signatures,
         body_timeout: config.http.body_timeout.0,
         retry_deadline: config.retry.deadline.0,
     }

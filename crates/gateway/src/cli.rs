@@ -22,6 +22,7 @@ mod serve;
 mod simulate;
 mod template;
 mod variables;
+mod webhook;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -113,6 +114,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Look at what waits for business systems
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Look at the master keys that seal what is kept, and change them
     #[command(subcommand)]
     Encryption(encryption::EncryptionCommand),
@@ -220,6 +224,7 @@ async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         Command::Media(command) => directory::media(command, context).await,
         Command::Directory(command) => directory::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,
+        Command::Webhook(command) => webhook::run(command, context).await,
         Command::Encryption(command) => encryption::run(command, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Doctor => doctor::run(context).await,

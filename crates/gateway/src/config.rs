@@ -5,6 +5,7 @@ mod check;
 mod hooks;
 mod load;
 mod secret;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub use domain::Span;
 pub use hooks::HookSection;
 pub use load::{Environment, Loaded, load};
 pub use secret::SecretText;
+pub use webhooks::WebhookSection;
 
 /// Every option with its comment and default: what `hongyan config reference` prints.
 pub const REFERENCE: &str = include_str!("config/reference.toml");
@@ -64,6 +66,8 @@ pub struct Config {
     pub calendar_file: Option<PathBuf>,
     /// What monitoring, CI and code systems post to, by name.
     pub hooks: BTreeMap<String, HookSection>,
+    /// Business systems that hear what happens, by name.
+    pub webhooks: BTreeMap<String, WebhookSection>,
     /// How many people departments, tags and everybody are counted as.
     pub audience: AudienceSection,
     /// Who hears of trouble.
@@ -120,6 +124,7 @@ impl Default for Config {
             default_quiet: None,
             calendar_file: None,
             hooks: BTreeMap::new(),
+            webhooks: BTreeMap::new(),
             audience: AudienceSection::default(),
             operator: OperatorSection::default(),
             quota: QuotaSection::default(),
@@ -287,6 +292,8 @@ section!(
     HttpSection {
         /// Proxies whose `X-Forwarded-For` says where a request comes from; keys may be bound to networks.
         trusted_proxies: Vec<ipnet::IpNet> = Vec::new(),
+        /// Whether signatures that do not cover the request are taken: X-Timestamp, X-Nonce, X-Signature.
+        simple_signatures: bool = false,
         /// How long a request's headers may take.
         header_timeout: Span = Span::seconds(10),
         /// How long each part of a request's body may take.

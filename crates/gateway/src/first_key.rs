@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use domain::{AllowList, CallerId, Grant, Scope, Scopes, Timestamp};
+use domain::{CallerId, Grant, KeyKind, Scope, Timestamp};
 
 const FILE: &str = "api-key";
 
@@ -79,7 +79,6 @@ impl FirstKey {
 }
 
 fn random_key() -> String {
-    let grant =
-        Grant { caller: CallerId::new("default"), scopes: Scopes::new([Scope::Admin]), allow: AllowList::default() };
-    ingress::http::new_key(grant, Timestamp::EPOCH, None).text
+    let grant = Grant::new(CallerId::new("default"), [Scope::Admin]);
+    ingress::http::new_key(KeyKind::Bearer, grant, Timestamp::EPOCH, None).text
 }

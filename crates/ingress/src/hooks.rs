@@ -20,8 +20,8 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 use domain::{
-    AllowList, CallerId, Dedupe, DedupeBy, Grant, Mention, Options, Overflow, Priority, RecipientSet, RouteChoice,
-    Scope, Scopes, Submission, SubmissionContent, Template, TemplateUse,
+    CallerId, Dedupe, DedupeBy, Grant, Mention, Options, Overflow, Priority, RecipientSet, RouteChoice, Scope,
+    Submission, SubmissionContent, Template, TemplateUse,
 };
 use ipnet::IpNet;
 use pipeline::Receipt;
@@ -111,11 +111,7 @@ impl Hooks {
     pub fn new(configured: impl IntoIterator<Item = (String, HookConfig)>, clock: &Arc<dyn Clock>) -> Self {
         let hook = |(name, config): (String, HookConfig)| {
             let source = SOURCES.iter().copied().find(|source| source.name() == config.source)?;
-            let grant = Grant {
-                caller: config.caller.clone(),
-                scopes: Scopes::new([Scope::Send]),
-                allow: AllowList::default(),
-            };
+            let grant = Grant::new(config.caller.clone(), [Scope::Send]);
             let doorkeeper = Doorkeeper::new(config.secret.clone(), source.proof(), clock.clone());
             Some((name, Hook { source, config, grant, doorkeeper }))
         };
@@ -197,28 +193,21 @@ impl Hook {
         tags.extend(notice.tags.into_iter().filter(|tag| !config.tags.contains(tag)));
         // A key of the source's may be longer than one of ours.
         let key = hex::encode(Sha256::digest(notice.key));
+        let content =
+            SubmissionContent::Templated(TemplateUse { name: template, version: None, variables: notice.variables });
         Submission {
             to: config.to.clone(),
             app: config.app.clone(),
             route: config.route.clone().map(RouteChoice::Named),
             overflow: Some(Overflow::Split),
-            content: SubmissionContent::Templated(TemplateUse {
-                name: template,
-                version: None,
-                variables: notice.variables,
-            }),
             options: Options {
                 mention: if config.to_group { notice.mention } else { Mention::default() },
                 ..Options::default()
             },
             priority: config.priority.unwrap_or(notice.priority),
-            send_at: None,
-            expires_at: None,
             dedupe: Some(Dedupe { by: DedupeBy::Key(key), window: config.repeats }),
             tags,
-            metadata: None,
-            replay_of: None,
-            idempotency: None,
+            ..Submission::new(content)
         }
     }
 }

@@ -20,6 +20,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use futures::FutureExt as _;
 use pipeline::ports::{Clock, Ledger};
+use pipeline::signature::Nonces;
 use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller, TemplateBook};
 
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
@@ -31,6 +32,8 @@ pub(crate) use v1::read_body;
 pub const MAX_BODY: usize = 1024 * 1024;
 /// The largest batch, in bytes.
 pub const MAX_BATCH: usize = 64 * 1024 * 1024;
+/// The largest upload, in bytes: a file of 20 MiB and what surrounds it.
+pub const MAX_UPLOAD: usize = 20 * 1024 * 1024 + 64 * 1024;
 
 /// Whatever is below this needs a key.
 const KEYED: &str = "/v1/";
@@ -63,6 +66,8 @@ pub struct Api {
     pub damage: Arc<OnceLock<String>>,
     /// Whether the gateway is being stopped.
     pub stopping: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// The nonces of signed requests.
+    pub nonces: Nonces,
     /// Settings.
     pub config: HttpConfig,
 }
@@ -82,6 +87,8 @@ pub struct HttpConfig {
     pub loopback_hosts_only: bool,
     /// Proxies whose word is taken for where a request comes from.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Whether signatures that do not cover the request are taken.
+    pub simple_signatures: bool,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
     /// How long a delivery that is retried by hand has before it is given up.
@@ -145,7 +152,13 @@ async fn admit(api: &Arc<Api>, mut request: Request, next: Next) -> Result<Respo
         ));
     }
     if request.uri().path().starts_with(KEYED) {
-        let grant = auth::grant_of(api, &request)?;
+        let grant = if auth::is_signed(&request) {
+            let (read, grant) = auth::read_signed(api, request).await?;
+            request = read;
+            grant
+        } else {
+            auth::grant_of(api, &request)?
+        };
         request.extensions_mut().insert(grant);
     }
     Ok(next.run(request).await)

@@ -8,6 +8,7 @@
 //! When a dispatcher has room at this moment, the same commit that accepts a delivery also claims it ("born leased"),
 //! and it goes out without a second look at the ledger. Nothing depends on it: without room it waits in the ledger.
 
+mod allowance;
 mod content;
 mod to_its_end;
 
@@ -21,6 +22,7 @@ use domain::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use self::allowance::Allowances;
 use self::content::Ready;
 use self::to_its_end::ToItsEnd;
 use crate::crash_point;
@@ -84,12 +86,24 @@ pub enum AcceptError {
         /// Which, in words.
         template: String,
     },
+    /// The caller's key does not allow the webhook; nothing was stored.
+    #[error("this key may not tell the webhook `{webhook}`")]
+    ForbiddenWebhook {
+        /// Which.
+        webhook: String,
+    },
     /// The caller's key has no `send` scope.
     #[error("this key may not send")]
     MayNotSend,
     /// The idempotency key stands for another request; nothing was stored.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// The caller's key has sent as much as it may; nothing was stored.
+    #[error("this key has sent as much as it may for now")]
+    TooMany {
+        /// How long until it may send again.
+        wait: Duration,
+    },
     /// More wait to be stored than the ledger can be given at once; nothing was stored.
     #[error("too many messages wait to be stored")]
     Overloaded,
@@ -109,8 +123,10 @@ impl AcceptError {
             Self::Forbidden { .. }
             | Self::ForbiddenRoute { .. }
             | Self::ForbiddenTemplate { .. }
+            | Self::ForbiddenWebhook { .. }
             | Self::MayNotSend => "forbidden",
             Self::KeyReused => "idempotency_key_reused",
+            Self::TooMany { .. } => "too_many_requests",
             Self::Overloaded => "overloaded",
             Self::Interrupted => "internal",
             Self::NotStored(_) => "not_stored",
@@ -127,6 +143,8 @@ pub struct Intake {
     clock: Arc<dyn Clock>,
     ids: IdSource,
     accepted: MessagesAccepted,
+    /// What keys with limits have sent.
+    allowances: Allowances,
     /// Free places among those that wait to be stored.
     places: Arc<Semaphore>,
     config: IntakeConfig,
@@ -184,14 +202,14 @@ impl Intake {
         ledger: Arc<dyn Ledger>,
         dispatcher: DispatcherHandle,
         clock: Arc<dyn Clock>,
-        (fetch, templates): (Arc<dyn Fetch>, TemplateBook),
+        (fetch, templates, allowances): (Arc<dyn Fetch>, TemplateBook, Allowances),
         config: IntakeConfig,
     ) -> Self {
         let planner = dispatcher.planner().clone();
         let door = Arc::new(Door { ledger, dispatcher });
         let places = Arc::new(Semaphore::new(config.waiting));
         let accepted = MessagesAccepted::default();
-        Self { door, planner, fetch, templates, clock, ids: IdSource::new(), accepted, places, config }
+        Self { door, planner, fetch, templates, clock, ids: IdSource::new(), accepted, allowances, places, config }
     }
 
     /// Takes one submission in.
@@ -235,6 +253,10 @@ impl Intake {
                 Ok(ready) => self.prepare(grant, ready, now),
                 Err(error) => Err(error),
             };
+            let ready = ready.and_then(|ready| match self.allowances.take(grant, now) {
+                Ok(()) => Ok(ready),
+                Err(until) => Err(AcceptError::TooMany { wait: until.since(now) }),
+            });
             match ready {
                 Ok(ready) => {
                     prepared.push((results.len(), ready));
@@ -262,6 +284,12 @@ impl Intake {
             results.into_iter().map(|result| result.unwrap_or(Err(AcceptError::Interrupted))).collect();
         for result in &results {
             self.count(result);
+            if matches!(
+                result,
+                Ok(Receipt { replayed: true, .. }) | Err(AcceptError::KeyReused | AcceptError::NotStored(_))
+            ) {
+                self.allowances.give_back(grant);
+            }
         }
         results
     }
@@ -338,6 +366,7 @@ impl Intake {
             replay_of: submission.replay_of,
             acknowledged_at: None,
             template: template.map(Box::new),
+            webhook: submission.webhook.map(Into::into),
         };
         let born =
             |reserved: &Reserved| BornLeased { index: reserved.index, equal_since: reserved.place.equal_since(now) };
@@ -367,6 +396,7 @@ impl Intake {
             return Err(AcceptError::Forbidden { recipient: recipient.clone() });
         }
         let route = route.map(|route| with_app(route, submission.app.as_deref()));
+        submission.webhook = self.webhook_of(grant, submission.webhook.take())?;
         submission.options.overflow =
             submission.overflow.or(route.as_ref().and_then(|route| route.overflow)).unwrap_or_default();
         let due_at = submission.send_at.unwrap_or(now).max(now);
@@ -445,6 +475,23 @@ impl Intake {
             Some(recipient) => Err(AcceptError::Forbidden { recipient }),
             None => Ok(()),
         }
+    }
+
+    /// Finds who hears what becomes of a message: whom it names, or whom its caller's key names.
+    fn webhook_of(&self, grant: &Grant, named: Option<String>) -> Result<Option<String>, AcceptError> {
+        let known = &self.planner.routing.webhooks;
+        let Some(name) = named.or_else(|| grant.webhook.clone()) else { return Ok(None) };
+        if !grant.may_tell(&name) {
+            return Err(AcceptError::ForbiddenWebhook { webhook: name });
+        }
+        if !known.contains(&name) {
+            let names =
+                if known.is_empty() { "none".to_owned() } else { known.iter().cloned().collect::<Vec<_>>().join(", ") };
+            let message = format!("names `{name}`, which is not a configured webhook");
+            let violation = Violation::new("unknown_webhook", "webhook", message);
+            return Err(invalid(violation.with_hint(format!("configured are: {names}"))));
+        }
+        Ok(Some(name))
     }
 
     /// Finds the application that members are addressed through; groups need none.

@@ -18,12 +18,13 @@ mod routing;
 mod sweep;
 mod templates;
 mod watch;
+mod webhooks;
 
 pub mod ports;
 pub mod signature;
 pub mod telemetry;
 
-pub use accept::{AcceptError, Intake, IntakeConfig, Receipt, Way};
+pub use accept::{AcceptError, Allowances, Intake, IntakeConfig, Receipt, Way};
 pub use crash_point::{CRASH_POINTS, crash_point};
 pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, QuotaUse, claim_order, window_name};
 pub use media::Fetch;
@@ -32,3 +33,4 @@ pub use routing::{AddressBook, Routing, request_hash};
 pub use sweep::{SweepConfig, Sweeper};
 pub use templates::{TemplateBook, template_violation};
 pub use watch::{Heartbeats, WatchConfig, Watcher};
+pub use webhooks::{Answered, Post, WebhookSender, WebhookTarget};

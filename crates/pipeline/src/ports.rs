@@ -11,7 +11,8 @@ pub use doorbell::Doorbell;
 pub use ledger::{
     Accepted, Acknowledged, Admission, Admissions, ApiCalls, BornLeased, CancelAnswer, Claim, Claimed, Claims,
     ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation,
-    Idempotency, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord, MessageFilter,
-    MessageRecord, MessageSummary, Moving, PendingRecall, Person, Queue, Records, RetryAnswer, Sealing, SealingState,
-    SentTo, Settled, Settlement, StatRow, TemplateRecord, Templates, Upkeep, Upload,
+    Idempotency, KeyUse, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord,
+    MessageFilter, MessageRecord, MessageSummary, Moving, PendingRecall, Person, Posted, Queue, Records, RetryAnswer,
+    Sealing, SealingState, SentTo, Settled, Settlement, StatRow, TemplateRecord, Templates, Told, Upkeep, Upload,
+    WebhookBacklog, WebhookEvent, Webhooks,
 };

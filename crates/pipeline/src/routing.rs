@@ -5,7 +5,7 @@
 
 mod addresses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,6 +34,8 @@ pub struct Routing {
     pub default_quiet: Option<String>,
     /// Which days are worked.
     pub calendar: Calendar,
+    /// The webhooks that can be told, by name.
+    pub webhooks: BTreeSet<String>,
     /// The application that is meant when none is named.
     pub default_app: Option<String>,
     /// The mail server that is meant when none is named.

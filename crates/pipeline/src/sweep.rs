@@ -137,7 +137,8 @@ impl Sweeper {
             let messages = self.ledger.forget_messages(now - self.config.keep_messages, STEP).await?;
             let files = self.ledger.forget_media(now - self.config.keep_messages, STEP).await?;
             let calls = self.ledger.forget_api_calls(now - KEEP_API_CALLS, STEP).await?;
-            if requests < STEP && keys < STEP && messages < STEP && files < STEP && calls < STEP {
+            let events = self.ledger.forget_events(now - self.config.keep_messages, STEP).await?;
+            if events < STEP && requests < STEP && keys < STEP && messages < STEP && files < STEP && calls < STEP {
                 break;
             }
             tokio::time::sleep(BREATH).await;

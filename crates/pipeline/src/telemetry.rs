@@ -34,6 +34,8 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ),
     ("hongyan_members_at_limit", "gauge", "Members to whom an application may send nothing for now, by `lane`."),
     ("hongyan_deliveries_waiting", "gauge", "Deliveries that wait, by `lane`."),
+    ("hongyan_webhooks_posted_total", "counter", "Events that business systems took, by `target`."),
+    ("hongyan_webhooks_failed_total", "counter", "Tries to post an event that were not taken, by `target`."),
     ("hongyan_ledger_errors_total", "counter", "Ledger operations that failed."),
     ("wechat_messages_sent_total", "counter", "Calls that WeCom took."),
     ("wechat_messages_failed_total", "counter", "Deliveries given up."),
@@ -295,6 +297,47 @@ impl Happening for LaneChanged<'_> {
                 }
             }
             LaneState::Probing { .. } => {}
+        }
+    }
+}
+
+/// A business system took an event.
+#[derive(Debug)]
+pub struct WebhookPosted<'a> {
+    /// Which.
+    pub target: &'a str,
+}
+
+impl Happening for WebhookPosted<'_> {
+    fn emit(self) {
+        metrics::counter!("hongyan_webhooks_posted_total", "target" => self.target.to_owned()).increment(1);
+    }
+}
+
+/// A business system did not take an event.
+#[derive(Debug)]
+pub struct WebhookFailed<'a> {
+    /// Which.
+    pub target: &'a str,
+    /// The event's number.
+    pub event: i64,
+    /// How often it was tried.
+    pub tries: u16,
+    /// Why.
+    pub error: &'a str,
+    /// Whether it is given up.
+    pub dead: bool,
+}
+
+impl Happening for WebhookFailed<'_> {
+    fn emit(self) {
+        let Self { target, event, tries, error, dead } = self;
+        metrics::counter!("hongyan_webhooks_failed_total", "target" => target.to_owned()).increment(1);
+        if dead {
+            tracing::error!(target_name = target, event, tries, error, "A webhook's event was given up");
+        } else if tries == 1 {
+            // Once an event: the others say the same.
+            tracing::warn!(target_name = target, event, error, "A webhook's event was not taken, and is tried again");
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    AllowList, CallerId, Content, ContentKind, Grant, LaneState, Options, Priority, RecipientSet, RouteChoice, Scope,
-    Scopes, Submission, SubmissionContent, Timestamp,
+    CallerId, Content, ContentKind, Grant, LaneState, Priority, RouteChoice, Scope, Submission, SubmissionContent,
+    Timestamp,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -207,23 +207,13 @@ impl Watcher {
     }
 
     async fn tell(&self, route: &str, text: &str) {
-        let grant =
-            Grant { caller: CallerId::new(CALLER), scopes: Scopes::new([Scope::Send]), allow: AllowList::default() };
+        let grant = Grant::new(CallerId::new(CALLER), [Scope::Send]);
         let submission = Submission {
-            to: RecipientSet::default(),
-            app: None,
             route: Some(RouteChoice::Named(route.to_owned())),
             overflow: Some(domain::Overflow::Truncate),
-            content: SubmissionContent::Ready(Content::plain(ContentKind::Text, text)),
-            options: Options::default(),
             priority: Priority::Urgent,
-            send_at: None,
-            expires_at: None,
-            dedupe: None,
             tags: vec!["operator".to_owned()],
-            metadata: None,
-            replay_of: None,
-            idempotency: None,
+            ..Submission::new(SubmissionContent::Ready(Content::plain(ContentKind::Text, text)))
         };
         if let Err(error) = self.intake.accept(&grant, submission).await {
             tracing::error!(route, error = &error as &dyn std::error::Error, "Word of trouble could not be sent");

@@ -1,4 +1,4 @@
-//! Fetches files by URLs that came from outside.
+//! Fetches from and posts to URLs that are not WeCom's: a caller's file, an operator's webhook.
 //!
 //! Each address is checked before it is connected to, and the connection goes to the address that was checked. No
 //! redirect is followed. Knows nothing about tokens.
@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::header::CONTENT_DISPOSITION;
 use hyper::{Request, StatusCode, Uri};
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -33,6 +34,18 @@ pub enum Reach {
     Public,
     /// Those and loopback, over http, too: for tests against the simulator.
     PublicAndLoopback,
+    /// What an operator wrote into a configuration: private networks, over http, too; never where clouds keep the secrets
+    /// of their machines.
+    Operator,
+}
+
+/// What a server answered, whatever its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
 }
 
 /// A file that was fetched.
@@ -90,26 +103,79 @@ pub async fn fetch(url: &str, reach: Reach, limit: usize, patience: Duration) ->
 }
 
 async fn fetch_unbounded(uri: Uri, reach: Reach, limit: usize) -> Result<FetchedFile, FetchError> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| match refusal_in(&*error) {
-        Some(name) => FetchError::Forbidden(name),
-        None => FetchError::Failed(error),
-    };
+    let request = Request::get(uri).body(Full::default()).map_err(|error| failed(error.into()))?;
+    let answer = client(reach)?.request(request).await.map_err(|error| failed(error.into()))?;
+    if answer.status() != StatusCode::OK {
+        return Err(FetchError::Status(answer.status().as_u16()));
+    }
+    let file_name = answer.headers().get(CONTENT_DISPOSITION).and_then(crate::api::media::file_name);
+    Ok(FetchedFile { content: read(answer.into_body(), limit).await?, file_name })
+}
+
+type HttpClient = Client<HttpsConnector<HttpConnector<CheckedResolver>>, Full<Bytes>>;
+
+fn client(reach: Reach) -> Result<HttpClient, FetchError> {
     let mut http = HttpConnector::new_with_resolver(CheckedResolver { reach });
     http.enforce_http(false);
     let tls = tls_config().map_err(|error| failed(error.into()))?;
     let connector =
         HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-    let request = Request::get(uri).body(Full::default()).map_err(|error| failed(error.into()))?;
-    let answer = client.request(request).await.map_err(|error| failed(error.into()))?;
-    if answer.status() != StatusCode::OK {
-        return Err(FetchError::Status(answer.status().as_u16()));
-    }
-    let file_name = answer.headers().get(CONTENT_DISPOSITION).and_then(crate::api::media::file_name);
-    match Limited::new(answer.into_body(), limit).collect().await {
-        Ok(body) => Ok(FetchedFile { content: body.to_bytes(), file_name }),
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+async fn read(body: Incoming, limit: usize) -> Result<Bytes, FetchError> {
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLarge(limit)),
         Err(error) => Err(failed(error)),
+    }
+}
+
+fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> FetchError {
+    match refusal_in(&*error) {
+        Some(name) => FetchError::Forbidden(name),
+        None => FetchError::Failed(error),
+    }
+}
+
+/// Posts to URLs, again and again over the same connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Poster {
+    client: HttpClient,
+    reach: Reach,
+}
+
+impl Poster {
+    /// Makes one that reaches these addresses.
+    ///
+    /// # Errors
+    /// [`FetchError::Failed`] if there is no TLS.
+    pub fn new(reach: Reach) -> Result<Self, FetchError> {
+        Ok(Self { client: client(reach)?, reach })
+    }
+
+    /// Posts a body of JSON; reads at most `limit` bytes of the answer.
+    ///
+    /// # Errors
+    /// [`FetchError`], never [`FetchError::Status`]: a status is an answer.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+        (limit, patience): (usize, Duration),
+    ) -> Result<Answer, FetchError> {
+        let mut request = Request::post(checked(url, self.reach)?).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let request = request.body(Full::new(body)).map_err(|error| failed(error.into()))?;
+        let posting = async {
+            let answer = self.client.request(request).await.map_err(|error| failed(error.into()))?;
+            let status = answer.status().as_u16();
+            Ok(Answer { status, body: read(answer.into_body(), limit).await? })
+        };
+        timeout(patience, posting).await.map_err(|_| FetchError::TimedOut(patience))?
     }
 }
 
@@ -118,8 +184,7 @@ fn checked(url: &str, reach: Reach) -> Result<Uri, FetchError> {
     // The query may hold a signature: errors do not repeat it.
     let shown = || url.rsplit('@').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default().to_owned();
     let parsed = Url::parse(url).map_err(|_| FetchError::Url(shown()))?;
-    let loopback_allowed = reach == Reach::PublicAndLoopback;
-    let scheme_fits = parsed.scheme() == "https" || (loopback_allowed && parsed.scheme() == "http");
+    let scheme_fits = parsed.scheme() == "https" || (reach != Reach::Public && parsed.scheme() == "http");
     if !scheme_fits || !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(FetchError::Url(shown()));
     }
@@ -137,7 +202,28 @@ fn checked(url: &str, reach: Reach) -> Result<Uri, FetchError> {
 }
 
 fn may_reach(address: IpAddr, reach: Reach) -> bool {
-    is_public(address) || (reach == Reach::PublicAndLoopback && address.to_canonical().is_loopback())
+    let address = address.to_canonical();
+    match reach {
+        Reach::Public => is_public(address),
+        Reach::PublicAndLoopback => is_public(address) || address.is_loopback(),
+        Reach::Operator => is_public(address) || is_of_an_operator(address),
+    }
+}
+
+/// Private and loopback addresses, but for those at which clouds answer for the machine itself.
+fn is_of_an_operator(address: IpAddr) -> bool {
+    const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+    const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    match address {
+        IpAddr::V4(address) => {
+            let shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
+            (address.is_private() || address.is_loopback() || shared) && address != METADATA_V4
+        }
+        IpAddr::V6(address) => {
+            let unique_local = address.segments()[0] & 0xfe00 == 0xfc00;
+            (unique_local || address.is_loopback()) && address != METADATA_V6
+        }
+    }
 }
 
 /// Tells whether an address is one of the public internet's.
@@ -330,6 +416,27 @@ mod tests {
             ["https://182.254.11.176/", "https://[2400:3200::1]/", "https://[64:ff9b::b6fe:bb0]/", "https://a.example/"]
         {
             assert!(checked(url, Reach::Public).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_operator_reaches_private_networks_and_no_metadata() {
+        for url in ["http://10.0.0.1/hook", "http://127.0.0.1:9/", "https://[fd12::1]/", "http://100.64.0.1/"] {
+            assert!(checked(url, Reach::Operator).is_ok(), "{url}");
+        }
+        for url in [
+            "http://169.254.169.254/latest/meta-data/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://2852039166/",
+            "http://100.100.100.200/",
+            "http://[fd00:ec2::254]/",
+            "http://[fe80::1]/",
+            "http://0.0.0.0/",
+            "http://user@10.0.0.1/",
+            "ftp://10.0.0.1/",
+        ] {
+            assert!(checked(url, Reach::Operator).is_err(), "{url}");
         }
     }
 

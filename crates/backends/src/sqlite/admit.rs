@@ -100,8 +100,8 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
     }
     let mut insert = connection.prepare_cached(
         "INSERT INTO message (id, caller, state, sealed, options, priority, accepted_at, send_at, expires_at, tags, sealed_notes,
-             duplicate_of, route, replay_of, template)
-         VALUES (?1, ?2, ?3, seal('content', ?1, ?4), ?5, ?6, ?7, ?8, ?9, ?10, seal('notes', ?1, ?11), ?12, ?13, ?14, ?15)",
+             duplicate_of, route, replay_of, template, webhook)
+         VALUES (?1, ?2, ?3, seal('content', ?1, ?4), ?5, ?6, ?7, ?8, ?9, ?10, seal('notes', ?1, ?11), ?12, ?13, ?14, ?15, ?16)",
     )?;
     insert
         .execute(params![
@@ -120,6 +120,7 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
             rows::route_to_stored(message.route.as_deref()),
             message.replay_of.map(MessageId::to_bytes),
             rows::template_to_stored(message.template.as_deref()),
+            message.webhook.as_deref(),
         ])
         .map(drop)
 }

@@ -207,6 +207,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         replay_of: row.get::<_, Option<[u8; 16]>>("replay_of")?.map(MessageId::from_bytes),
         acknowledged_at: maybe_time(row, "acknowledged_at")?,
         template: template_from_stored(row.get_ref("template")?.as_str_or_null()?, notes.variables),
+        webhook: row.get::<_, Option<String>>("webhook")?.map(Into::into),
     })
 }
 

@@ -188,6 +188,10 @@ fn reseal(connection: &Connection, limit: usize) -> rusqlite::Result<usize> {
 
 /// Small tables, at once, when every message is done.
 fn reseal_the_rest(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE api_key SET secret = resealed_text('secret', hash, secret) WHERE secret IS NOT NULL", [])?;
+    connection
+        .execute("UPDATE webhook_event SET body = resealed_text('event', key, body) WHERE body IS NOT NULL", [])?;
     connection.execute("UPDATE resealing SET done = 1", []).map(drop)
 }
 

@@ -42,6 +42,7 @@ fn admission(words: &str) -> Arc<Admission> {
         replay_of: None,
         acknowledged_at: None,
         template: Some(Box::new(TemplateUse { name: "order".to_owned(), version: Some(1), variables })),
+        webhook: None,
     };
     let delivery = Delivery {
         id: id.delivery(1),

@@ -43,6 +43,7 @@ fn admission(caller: &str, text: &str) -> Admission {
         replay_of: None,
         acknowledged_at: None,
         template: None,
+        webhook: None,
     };
     let delivery = Delivery {
         id: id.delivery(1),

@@ -1,12 +1,14 @@
-//! The wiring of ways in: configuration → hooks.
+//! The wiring of what stands around the flow: configuration → hooks, webhooks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{CallerId, Recipient, StepChannel};
 use ingress::hooks::{HookConfig, Hooks};
+use pipeline::WebhookTarget;
 use pipeline::ports::Clock;
 
-use crate::config::{Config, HookSection};
+use crate::config::{Config, HookSection, WebhookSection};
 
 /// The hooks of a configuration that was checked.
 pub(super) fn hooks(config: &Config, clock: &Arc<dyn Clock>) -> Hooks {
@@ -32,6 +34,24 @@ pub(super) fn hooks(config: &Config, clock: &Arc<dyn Clock>) -> Hooks {
         ))
     };
     Hooks::new(config.hooks.iter().filter_map(hook), clock)
+}
+
+/// The webhooks of a configuration that was checked.
+pub(super) fn webhooks(config: &Config) -> BTreeMap<String, WebhookTarget> {
+    let target = |(name, section): (&String, &WebhookSection)| {
+        let secrets = [section.secret.as_ref(), section.secret_before.as_ref()].into_iter().flatten();
+        Some((
+            name.clone(),
+            WebhookTarget {
+                url: section.url.as_ref()?.0.expose().trim().to_owned(),
+                secrets: secrets.map(|secret| secret.0.expose().trim().as_bytes().into()).collect(),
+                timeout: section.timeout.0,
+                concurrency: section.concurrency,
+                give_up_after: section.give_up_after.0,
+            },
+        ))
+    };
+    config.webhooks.iter().filter_map(target).collect()
 }
 
 /// Whether messages of a hook go to a group, which can be called by name.

@@ -55,9 +55,28 @@ pub(super) struct CreateArguments {
     /// Only what these templates make; without it anything
     #[arg(long, value_name = "NAMES")]
     templates: Option<String>,
+    /// Only these webhooks; without it all, with an empty list none
+    #[arg(long, value_name = "NAMES")]
+    webhooks: Option<String>,
     /// Only from these networks, such as 10.0.0.0/8; without it from anywhere
     #[arg(long, value_name = "NETWORKS")]
     networks: Option<String>,
+    /// How it is shown to be had: bearer (sent with each request), signing (requests are signed with it) or front (a
+    /// secret or robot's key under /cgi-bin/)
+    #[arg(long, default_value = "bearer")]
+    kind: String,
+    /// The webhook that hears what becomes of messages that name none
+    #[arg(long, value_name = "NAME")]
+    webhook: Option<String>,
+    /// Messages in any 60 seconds
+    #[arg(long, value_name = "N")]
+    per_minute: Option<u32>,
+    /// Messages a calendar day, in Asia/Shanghai
+    #[arg(long, value_name = "N")]
+    per_day: Option<u32>,
+    /// For kind front: calls of WeCom's that are passed on, such as 'GET /cgi-bin/user/get,GET /cgi-bin/department/list'
+    #[arg(long, value_name = "CALLS")]
+    forwards: Option<String>,
 }
 
 pub(super) async fn run(command: KeyCommand, context: &Context) -> anyhow::Result<u8> {
@@ -84,6 +103,21 @@ fn body(arguments: &CreateArguments) -> Value {
     let mut body = Map::new();
     body.insert("caller".to_owned(), json!(arguments.caller));
     body.insert("scopes".to_owned(), json!(split_list(Some(&arguments.scopes))));
+    if arguments.kind != "bearer" {
+        body.insert("kind".to_owned(), json!(arguments.kind));
+    }
+    if let Some(webhook) = &arguments.webhook {
+        body.insert("webhook".to_owned(), json!(webhook));
+    }
+    for (name, limit) in [("per_minute", arguments.per_minute), ("per_day", arguments.per_day)] {
+        if let Some(limit) = limit {
+            body.insert(name.to_owned(), json!(limit));
+        }
+    }
+    if let Some(calls) = &arguments.forwards {
+        let calls: Vec<&str> = calls.split(',').map(str::trim).filter(|call| !call.is_empty()).collect();
+        body.insert("forwards".to_owned(), json!(calls));
+    }
     if let Some(end) = &arguments.expires_at {
         body.insert("expires_at".to_owned(), json!(end));
     }
@@ -96,6 +130,7 @@ fn body(arguments: &CreateArguments) -> Value {
         ("mail_domains", &arguments.mail_domains),
         ("routes", &arguments.routes),
         ("templates", &arguments.templates),
+        ("webhooks", &arguments.webhooks),
         ("networks", &arguments.networks),
     ] {
         if let Some(list) = list {
@@ -113,7 +148,13 @@ fn print_list(keys: &Value, context: &Context) {
         } else {
             context.language.pick("works", "可用")
         };
-        let mut line = format!("{}…  {:<16}  {:<20}  {state}", text("prefix"), text("caller"), text("scopes"));
+        let mut line =
+            format!("{}…  {:<8} {:<16}  {:<20}  {state}", text("prefix"), text("kind"), text("caller"), text("scopes"));
+        for (name, label) in [("per_minute", "/min"), ("per_day", "/day")] {
+            if let Some(limit) = key[name].as_u64() {
+                line.extend(["  ", &limit.to_string(), label]);
+            }
+        }
         for (name, label) in [("expires_at", "expires"), ("last_used_at", "last used")] {
             if key[name].is_string() {
                 line.extend(["  ", label, " ", &text(name)]);

@@ -42,6 +42,10 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     }
     check_ways(config, &mut warnings)?;
     super::hooks::check(config, &mut warnings)?;
+    super::webhooks::check(config)?;
+    if config.http.simple_signatures {
+        warnings.push("http.simple_signatures: such a signature covers neither path nor body; whoever sees one can send anything within five minutes".to_owned());
+    }
     if let Some(app) = &config.default_app
         && !config.apps.contains_key(app)
     {

@@ -238,6 +238,11 @@ fn secret_files(config: &mut Config) -> anyhow::Result<()> {
             hook.secret = Some(read_secret(path, &format!("hooks.{name}.secret_file"))?);
         }
     }
+    for (name, webhook) in &mut config.webhooks {
+        if let (None, Some(path)) = (&webhook.secret, &webhook.secret_file) {
+            webhook.secret = Some(read_secret(path, &format!("webhooks.{name}.secret_file"))?);
+        }
+    }
     for (name, robot) in &mut config.robots {
         if let (None, Some(path)) = (&robot.key, &robot.key_file) {
             robot.key = Some(read_secret(path, &format!("robots.{name}.key_file"))?);

@@ -1,4 +1,6 @@
-//! Who asks: bearer keys, of which only hashes are kept.
+//! Who asks: bearer keys, of which only hashes are kept; and signed requests, whose keys are never sent.
+
+mod signed;
 
 use std::sync::Arc;
 
@@ -6,11 +8,12 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use domain::{AllowList, ApiKeyRecord, CallerId, Grant, Scope, Scopes, Timestamp};
+use domain::{ApiKeyRecord, CallerId, Grant, KeyKind, Scope, SigningSecret, Timestamp};
 use pipeline::ports::{Clock, Ledger, LedgerError};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+pub(super) use self::signed::{is_signed, read_signed};
 use super::{Api, ApiError, address, comes_from_this_machine};
 
 /// How old `last_used_at` may be before it is written again.
@@ -66,10 +69,18 @@ pub fn hash_of(key: &str) -> String {
 }
 
 /// Makes a key of 256 random bits.
-pub fn new_key(grant: Grant, now: Timestamp, expires_at: Option<Timestamp>) -> NewKey {
+pub fn new_key(kind: KeyKind, grant: Grant, now: Timestamp, expires_at: Option<Timestamp>) -> NewKey {
     let random: [u8; 32] = rand::random();
-    let text = random.iter().fold("hk_".to_owned(), |key, byte| key + &format!("{byte:02x}"));
+    let begins = match kind {
+        KeyKind::Bearer => "hk_",
+        KeyKind::Signing => "hs_",
+        KeyKind::Front => "hf_",
+    };
+    let text = random.iter().fold(begins.to_owned(), |key, byte| key + &format!("{byte:02x}"));
+    let grant = Grant { key: hash_of(&text), ..grant };
     let record = ApiKeyRecord {
+        kind,
+        secret: (kind == KeyKind::Signing).then(|| SigningSecret::new(text.as_str())),
         prefix: text[..PREFIX].to_owned(),
         hash: hash_of(&text),
         grant,
@@ -90,11 +101,7 @@ impl KeyRing {
         if first_key.trim().is_empty() {
             return Err(KeyRingError::EmptyKey);
         }
-        let grant = Grant {
-            caller: CallerId::new("default"),
-            scopes: Scopes::new([Scope::Admin]),
-            allow: AllowList::default(),
-        };
+        let grant = Grant::new(CallerId::new("default"), [Scope::Admin]);
         let first = (hash_of(first_key), Arc::new(grant));
         let kept = parking_lot::RwLock::new(ledger.keys().await?);
         Ok(Self { ledger, clock, first, kept })
@@ -147,7 +154,37 @@ impl KeyRing {
         if matches(first) {
             return Some(grant.clone());
         }
-        let found = self.kept.read().iter().rfind(|key| matches(&key.hash)).cloned()?;
+        let is_it = |key: &&ApiKeyRecord| key.kind == KeyKind::Bearer && matches(&key.hash);
+        let found = self.kept.read().iter().rfind(is_it).cloned()?;
+        self.used(&found, now)
+    }
+
+    /// Finds what a secret or robot's key of the drop-in front allows.
+    pub(crate) fn front(self: &Arc<Self>, presented: &str) -> Option<Arc<Grant>> {
+        let hash = hash_of(presented);
+        let is_it =
+            |key: &&ApiKeyRecord| key.kind == KeyKind::Front && bool::from(key.hash.as_bytes().ct_eq(hash.as_bytes()));
+        let found = self.kept.read().iter().rfind(is_it).cloned()?;
+        self.used(&found, self.clock.now())
+    }
+
+    /// Finds what the key of this hash allows, if it still works.
+    pub(crate) fn by_hash(&self, hash: &str) -> Option<Arc<Grant>> {
+        let now = self.clock.now();
+        let found = self.kept.read().iter().find(|key| key.hash == hash && key.is_live(now)).cloned()?;
+        Some(Arc::new(found.grant))
+    }
+
+    /// Returns the keys that sign: all, or the one that is named by its first characters.
+    fn signing(&self, prefix: Option<&str>) -> Vec<ApiKeyRecord> {
+        let kept = self.kept.read();
+        let named =
+            |key: &&ApiKeyRecord| key.kind == KeyKind::Signing && prefix.is_none_or(|prefix| key.prefix == prefix);
+        kept.iter().filter(named).cloned().collect()
+    }
+
+    /// Notes that a key was used, if it works.
+    fn used(self: &Arc<Self>, found: &ApiKeyRecord, now: Timestamp) -> Option<Arc<Grant>> {
         if !found.is_live(now) {
             return None;
         }
@@ -157,9 +194,9 @@ impl KeyRing {
             if let Some(kept) = self.kept.write().iter_mut().find(|kept| kept.hash == found.hash) {
                 kept.last_used_at = Some(now);
             }
-            let ring = self.clone();
+            let (ring, hash) = (self.clone(), found.hash.clone());
             tokio::spawn(async move {
-                if let Err(error) = ring.ledger.note_key_use(&found.hash, now).await {
+                if let Err(error) = ring.ledger.note_key_use(&hash, now).await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "Could not note the use of an API key");
                 }
             });
@@ -174,7 +211,7 @@ fn presented(request: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-fn unauthorised() -> ApiError {
+pub(super) fn unauthorised() -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "this needs an API key that works")
         .with_hint("send `Authorization: Bearer hk_…`; a key in the URL is never read")
 }
@@ -182,6 +219,11 @@ fn unauthorised() -> ApiError {
 /// Finds what the key of a request allows.
 pub(super) fn grant_of(api: &Api, request: &Request) -> Result<Arc<Grant>, ApiError> {
     let grant = presented(request).and_then(|key| api.keys.grant_of(key)).ok_or_else(unauthorised)?;
+    may_come_from_there(api, request, grant)
+}
+
+/// Refuses a request that comes from none of its key's networks.
+pub(super) fn may_come_from_there(api: &Api, request: &Request, grant: Arc<Grant>) -> Result<Arc<Grant>, ApiError> {
     let address = address::of(request, &api.config.trusted_proxies);
     if !grant.may_come_from(address) {
         return Err(ApiError::ip_not_allowed(address, "this key's networks"));

@@ -196,12 +196,16 @@ impl From<AcceptError> for ApiError {
             AcceptError::ForbiddenTemplate { .. } => Self::new(StatusCode::FORBIDDEN, code, error.to_string())
                 .with_field("template")
                 .with_hint("use a key whose allow-list of templates includes it"),
+            AcceptError::ForbiddenWebhook { .. } => Self::new(StatusCode::FORBIDDEN, code, error.to_string())
+                .with_field("webhook")
+                .with_hint("use a key whose allow-list of webhooks includes it"),
             AcceptError::MayNotSend => {
                 Self::new(StatusCode::FORBIDDEN, code, error.to_string()).with_hint("use a key with the scope send")
             }
             AcceptError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
                 .with_field("Idempotency-Key")
                 .with_hint("use a new key for a new request; a repeat must be byte for byte the same"),
+            AcceptError::TooMany { wait } => Self::too_many_requests(error.to_string(), wait),
             AcceptError::Overloaded => {
                 let refused = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string())
                     .with_hint("nothing was stored: send it again after Retry-After, with the same Idempotency-Key");

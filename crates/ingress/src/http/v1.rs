@@ -16,6 +16,7 @@ mod submission;
 mod submit;
 mod templates;
 mod view;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -56,6 +57,8 @@ const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
     || routes!(templates::put, templates::forget),
     || routes!(templates::activate),
     || routes!(templates::preview),
+    || routes!(webhooks::list),
+    || routes!(webhooks::retry),
     || routes!(encryption::show),
     || routes!(encryption::rotate),
     || routes!(encryption::retire),

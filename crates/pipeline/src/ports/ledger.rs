@@ -17,13 +17,14 @@ mod records;
 mod sealing;
 mod templates;
 mod upkeep;
+mod webhooks;
 
 use std::fmt;
 
 pub use self::admissions::{Accepted, Admission, Admissions, BornLeased, DedupeEntry, Idempotency};
 pub use self::api_calls::ApiCalls;
 pub use self::directory::{Directory, Person};
-pub use self::keys::Keys;
+pub use self::keys::{KeyUse, Keys};
 pub use self::media::{Media, MediaRecord, Upload};
 pub use self::queue::{
     Claim, Claimed, Claims, ClosedDigest, Companion, DigestClosing, Division, LateAnswer, Lease, Moving, Queue, SentTo,
@@ -36,14 +37,15 @@ pub use self::records::{
 pub use self::sealing::{Sealing, SealingState};
 pub use self::templates::{TemplateRecord, Templates};
 pub use self::upkeep::Upkeep;
+pub use self::webhooks::{Posted, Told, WebhookBacklog, WebhookEvent, Webhooks};
 
 /// All of the ledger.
 pub trait Ledger:
-    Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing
+    Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing + Webhooks
 {
 }
-impl<T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing> Ledger
-    for T
+impl<T> Ledger for T where
+    T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing + Webhooks
 {
 }
 

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use domain::{AllowList, ApiKeyRecord, CallerId, Grant, Scope, Scopes, Timestamp, Violation};
+use domain::{AllowList, ApiKeyRecord, CallerId, Grant, KeyKind, Limits, Scope, Scopes, Timestamp, Violation};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,8 +42,23 @@ pub(super) struct KeyBody {
     routes: Option<Vec<String>>,
     /// Templates it may use, and then nothing else; absent: all.
     templates: Option<Vec<String>>,
+    /// Webhooks it may name; absent: all.
+    webhooks: Option<Vec<String>>,
     /// Networks that its requests may come from, such as `10.0.0.0/8`; absent: any.
     networks: Option<Vec<String>>,
+    /// `bearer` (sent with each request), `signing` (requests are signed with it) or `front` (a secret or robot's key under
+    /// `/cgi-bin/`); default `bearer`.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    kind: KeyKind,
+    /// The webhook that hears what becomes of messages that name none.
+    webhook: Option<String>,
+    /// Messages in any 60 seconds; absent: as many as it likes.
+    per_minute: Option<u32>,
+    /// Messages a calendar day, in Asia/Shanghai; absent: as many as it likes.
+    per_day: Option<u32>,
+    /// For kind `front`: calls of WeCom's that are passed on, such as `GET /cgi-bin/user/get`; absent: none.
+    forwards: Option<Vec<String>>,
 }
 
 /// What is known of a key; never the key itself.
@@ -51,6 +66,8 @@ pub(super) struct KeyBody {
 pub(super) struct KeyView {
     /// Its first characters.
     prefix: String,
+    /// `bearer`, `signing` or `front`.
+    kind: &'static str,
     /// Whose messages it sends and sees.
     caller: String,
     /// What it may do.
@@ -82,6 +99,21 @@ pub(super) struct KeyView {
     /// Networks that its requests may come from; absent: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     networks: Option<Vec<String>>,
+    /// Webhooks it may name; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks: Option<Vec<String>>,
+    /// The webhook that hears what becomes of messages that name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<String>,
+    /// Messages in any 60 seconds; absent: as many as it likes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_minute: Option<u32>,
+    /// Messages a day; absent: as many as it likes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_day: Option<u32>,
+    /// Calls of WeCom's that are passed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forwards: Option<Vec<String>>,
     /// When it was made.
     created_at: String,
     /// When it stops to work.
@@ -109,6 +141,12 @@ impl From<&ApiKeyRecord> for KeyView {
         let shown = |time: Option<Timestamp>| time.map(|time| time.to_string());
         Self {
             prefix: key.prefix.clone(),
+            kind: key.kind.name(),
+            webhooks: key.grant.allow.webhooks.clone(),
+            webhook: key.grant.webhook.clone(),
+            per_minute: key.grant.limits.per_minute,
+            per_day: key.grant.limits.per_day,
+            forwards: key.grant.allow.forwards.clone(),
             caller: key.grant.caller.to_string(),
             scopes: key.grant.scopes.to_string(),
             apps: key.grant.allow.apps.clone(),
@@ -187,11 +225,44 @@ pub(super) async fn create(
         mail_domains: body.mail_domains,
         routes: body.routes,
         templates: body.templates,
+        webhooks: body.webhooks,
         networks: body.networks.map(networks).transpose()?,
+        forwards: body.forwards.map(|calls| forwards(body.kind, calls)).transpose()?,
     };
-    let key = new_key(Grant { caller: CallerId::new(body.caller), scopes, allow }, now, expires_at);
+    for (field, limit) in [("per_minute", body.per_minute), ("per_day", body.per_day)] {
+        if limit == Some(0) {
+            return Err(Violation::new("invalid", field, "is 0: such a key could send nothing")
+                .with_hint("leave the scope `send` out instead")
+                .into());
+        }
+    }
+    let grant = Grant {
+        scopes,
+        allow,
+        webhook: body.webhook,
+        limits: Limits { per_minute: body.per_minute, per_day: body.per_day },
+        ..Grant::new(CallerId::new(body.caller), [])
+    };
+    let key = new_key(body.kind, grant, now, expires_at);
     state.keys.add(key.record.clone()).await?;
     Ok((StatusCode::CREATED, Json(NewKeyView { key: key.text, about: KeyView::from(&key.record) })))
+}
+
+/// Calls that a key of the drop-in front may pass on: exact method and path.
+fn forwards(kind: KeyKind, given: Vec<String>) -> Result<Vec<String>, ApiError> {
+    if kind != KeyKind::Front {
+        return Err(Violation::new("invalid", "forwards", "is for keys of the kind `front`").into());
+    }
+    for (i, call) in given.iter().enumerate() {
+        let is_call = call.split_once(' ').is_some_and(|(method, path)| {
+            matches!(method, "GET" | "POST") && path.starts_with("/cgi-bin/") && !path.contains(['?', '*', ' '])
+        });
+        if !is_call {
+            let violation = Violation::new("invalid", format!("forwards[{i}]"), format!("`{call}` is no call"));
+            return Err(violation.with_hint("give method and path, such as `GET /cgi-bin/user/get`").into());
+        }
+    }
+    Ok(given)
 }
 
 fn networks(given: Vec<String>) -> Result<Vec<IpNet>, ApiError> {

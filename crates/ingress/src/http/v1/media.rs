@@ -16,7 +16,7 @@ use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
 
 /// The largest file that WeCom takes (path/90253), and room for the form around it.
-const LARGEST: usize = 20 * 1024 * 1024 + 64 * 1024;
+const LARGEST: usize = crate::http::MAX_UPLOAD;
 
 /// A file that was kept.
 #[derive(Serialize, ToSchema)]

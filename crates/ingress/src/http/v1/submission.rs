@@ -96,6 +96,8 @@ pub(super) struct SubmissionBody {
     /// For search; at most 20.
     #[serde(default)]
     tags: Vec<String>,
+    /// The configured webhook that hears what becomes of it; default: that of the key.
+    webhook: Option<String>,
     /// Your own JSON object, given back as it came.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Box<RawValue>>,
@@ -239,6 +241,7 @@ impl SubmissionBody {
             dedupe: self.dedupe.map(DedupeBody::into_dedupe).transpose()?,
             tags: self.tags,
             metadata: metadata(self.metadata.as_deref())?,
+            webhook: self.webhook,
             replay_of: None,
             idempotency: key.or(self.idempotency_key).map(|key| (key, hash())),
         })

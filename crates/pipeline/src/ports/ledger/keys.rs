@@ -1,9 +1,18 @@
-//! Keeping API keys.
+//! Keeping API keys, and what those with a daily limit have sent.
 
 use async_trait::async_trait;
 use domain::{ApiKeyRecord, Timestamp};
 
 use super::LedgerError;
+
+/// What a key has sent on a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    /// Which key.
+    pub hash: String,
+    /// How many messages.
+    pub messages: u32,
+}
 
 /// Keeping API keys.
 #[async_trait]
@@ -25,4 +34,16 @@ pub trait Keys: Send + Sync {
     /// # Errors
     /// [`LedgerError`] if it was not kept.
     async fn put_key(&self, key: ApiKeyRecord) -> Result<(), LedgerError>;
+
+    /// Returns what keys with a limit have sent on the day that began then.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it could not be read.
+    async fn key_uses(&self, day: Timestamp) -> Result<Vec<KeyUse>, LedgerError>;
+
+    /// Writes down what keys have sent on the day that began then; earlier days are forgotten.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it was not written.
+    async fn note_key_uses(&self, day: Timestamp, uses: Vec<KeyUse>) -> Result<(), LedgerError>;
 }

@@ -1,0 +1,47 @@
+//! Posts to business systems: to where the operator wrote, and nowhere else; no redirect is followed.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pipeline::{Post, WebhookTarget};
+use wecom::fetch::{FetchError, Poster, Reach};
+
+/// How much of an answer is read.
+const LARGEST_ANSWER: usize = 64 * 1024;
+
+/// Posts over connections that are kept.
+#[derive(Clone, Debug)]
+pub struct GuardedPost {
+    poster: Poster,
+}
+
+impl GuardedPost {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// [`FetchError::Failed`] if there is no TLS.
+    pub fn new() -> Result<Self, FetchError> {
+        Ok(Self { poster: Poster::new(Reach::Operator)? })
+    }
+}
+
+#[async_trait]
+impl Post for GuardedPost {
+    async fn post(
+        &self,
+        target: &WebhookTarget,
+        headers: Vec<(&'static str, String)>,
+        body: String,
+    ) -> Result<String, String> {
+        let limits: (usize, Duration) = (LARGEST_ANSWER, target.timeout);
+        let answer = self.poster.post(&target.url, &headers, body.into(), limits).await;
+        let answer = answer.map_err(|error| match std::error::Error::source(&error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        })?;
+        if (200..300).contains(&answer.status) {
+            return Ok(String::from_utf8_lossy(&answer.body).into_owned());
+        }
+        Err(format!("the receiver answered HTTP {}", answer.status))
+    }
+}

@@ -1,0 +1,113 @@
+//! Keys: signed requests, limits of a minute and a day, and what each kind of key is good for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Timestamp;
+use pipeline::ports::{Clock as _, HandClock, SystemClock};
+use pipeline::signature;
+use serde_json::json;
+
+use crate::kit::{Answer, Caller, TestHouse, text_to};
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+/// Posts what is signed with a key's text, as a caller that never sends it does.
+async fn signed(caller: &Caller, path: &str, signed_path: &str, body: &str, nonce: &str, at: Timestamp) -> Answer {
+    let seconds = (at.as_millis() / 1000).to_string();
+    let before = format!("{seconds}\n{nonce}\nPOST {signed_path}\n");
+    let mac = signature::of(caller.key.as_bytes(), &[before.as_bytes(), body.as_bytes()]);
+    let signature = format!("v1={mac}");
+    let headers = [
+        ("x-hongyan-key", &caller.key[..11]),
+        ("x-hongyan-timestamp", seconds.as_str()),
+        ("x-hongyan-nonce", nonce),
+        ("x-hongyan-signature", signature.as_str()),
+    ];
+    let nobody = Caller { key: String::new(), ..caller.clone() };
+    nobody.request(reqwest::Method::POST, path, Some(body.to_owned()), &headers).await
+}
+
+#[tokio::test]
+async fn a_signed_request_is_taken_once_in_time_and_as_it_was_signed() {
+    let house = TestHouse::start().await;
+    let erp = house.caller("erp", json!({ "kind": "signing" })).await;
+    assert!(erp.key.starts_with("hs_"));
+    let body = text_to(&["zhangsan"], "signed").to_string();
+    let path = "/v1/messages";
+    let old = now() - Duration::from_secs(301);
+    assert_eq!(signed(&erp, path, path, &body, "n1", now()).await.status, 202);
+    for (answer, why) in [
+        (signed(&erp, path, path, &body, "n1", now()).await, "used before"),
+        (signed(&erp, path, path, &body, "n2", old).await, "five minutes"),
+        (signed(&erp, path, "/v1/media", &body, "n3", now()).await, "another"),
+        (erp.submit(text_to(&["zhangsan"], "sent as a bearer")).await, "Authorization"),
+    ] {
+        assert_eq!(answer.status, 401, "{why}: {}", answer.text);
+        assert!(answer.text.contains(why), "{why}: {}", answer.text);
+    }
+    assert_eq!(house.simulator.control.outbox().len(), 1);
+    // Over a restart the secret is read from where it is sealed.
+    let key = erp.key.clone();
+    let house = house.restart(Arc::new(SystemClock::new())).await;
+    let erp = Caller { key, ..house.caller.clone() };
+    assert_eq!(signed(&erp, path, path, &body, "n4", now()).await.status, 202);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn the_simple_scheme_is_taken_only_where_it_is_allowed() {
+    for allowed in [false, true] {
+        let house = TestHouse::start_with(|config| config.http.simple_signatures = allowed).await;
+        let erp = house.caller("erp", json!({ "kind": "signing" })).await;
+        let seconds = (now().as_millis() / 1000).to_string();
+        let text = format!("{seconds}\nn1\n{}\n", erp.key);
+        let mac = signature::of(erp.key.as_bytes(), &[text.as_bytes()]);
+        let headers = [("x-timestamp", seconds.as_str()), ("x-nonce", "n1"), ("x-signature", mac.as_str())];
+        let nobody = Caller { key: String::new(), ..house.caller.clone() };
+        for status in [if allowed { 202 } else { 401 }, 401] {
+            let body = Some(text_to(&["zhangsan"], "hello").to_string());
+            let answer = nobody.request(reqwest::Method::POST, "/v1/messages", body, &headers).await;
+            assert_eq!(answer.status, status, "{}", answer.text);
+        }
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_sends_as_much_as_it_may_in_a_minute_and_a_day_also_over_a_restart() {
+    let clock = Arc::new(HandClock::new(Timestamp::from_millis(1_790_000_000_000)));
+    let house = TestHouse::start_at(clock.clone(), |_| {}).await;
+    let erp = house.caller("erp", json!({ "per_minute": 2, "per_day": 3 })).await;
+    let first = erp.request(
+        reqwest::Method::POST,
+        "/v1/messages",
+        Some(text_to(&["lisi"], "1").to_string()),
+        &[("idempotency-key", "k")],
+    );
+    assert_eq!(first.await.status, 202);
+    let again = erp.request(
+        reqwest::Method::POST,
+        "/v1/messages",
+        Some(text_to(&["lisi"], "1").to_string()),
+        &[("idempotency-key", "k")],
+    );
+    assert_eq!(again.await.headers["idempotency-replayed"], "true");
+    assert_eq!(erp.submit(text_to(&["lisi"], "2")).await.status, 202, "a replay counts for nothing");
+    let over = erp.submit(text_to(&["lisi"], "3")).await;
+    assert_eq!((over.status, over.headers["retry-after"].to_str().unwrap()), (429, "60"), "{}", over.text);
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(erp.submit(text_to(&["lisi"], "3")).await.status, 202);
+    clock.advance(Duration::from_secs(61));
+    let over = erp.submit(text_to(&["lisi"], "4")).await;
+    assert_eq!(over.error().1, "too_many_requests", "{}", over.text);
+    let key = erp.key.clone();
+    let house = house.restart(clock.clone()).await;
+    let erp = Caller { key, ..house.caller.clone() };
+    assert_eq!(erp.submit(text_to(&["lisi"], "4")).await.status, 429, "{}", clock.now());
+    clock.advance(Duration::from_secs(24 * 3600));
+    assert_eq!(erp.submit(text_to(&["lisi"], "4")).await.status, 202);
+    house.stop().await;
+}

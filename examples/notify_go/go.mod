@@ -1,0 +1,3 @@
+module example.com/hongyan
+
+go 1.19
