@@ -7,6 +7,7 @@
 mod admit;
 mod api_calls;
 mod backup;
+mod callbacks;
 mod commit_number;
 mod digest;
 mod directory;

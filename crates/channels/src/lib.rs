@@ -20,6 +20,7 @@ mod file;
 mod fit;
 mod post;
 mod recording;
+mod upstream;
 mod verdict;
 mod wecom_app;
 mod wecom_appchat;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pipeline::{Post, WebhookTarget};
+use pipeline::Post;
 use wecom::fetch::{FetchError, Poster, Reach};
 
 /// How much of an answer is read.
@@ -29,12 +29,12 @@ impl GuardedPost {
 impl Post for GuardedPost {
     async fn post(
         &self,
-        target: &WebhookTarget,
+        url: &str,
         headers: Vec<(&'static str, String)>,
         body: String,
+        timeout: Duration,
     ) -> Result<String, String> {
-        let limits: (usize, Duration) = (LARGEST_ANSWER, target.timeout);
-        let answer = self.poster.post(&target.url, &headers, body.into(), limits).await;
+        let answer = self.poster.post(url, &headers, body.into(), (LARGEST_ANSWER, timeout)).await;
         let answer = answer.map_err(|error| match std::error::Error::source(&error) {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),

@@ -10,16 +10,18 @@ use domain::{
     Attempt, CallLimits, Content, ContentKind, Lane, Options, Quota, Reason, Recipient, RecipientSet, Refusal,
     Violation,
 };
-use pipeline::ports::{Api, ApiCall, Channel, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
+use pipeline::ports::{
+    Api, ApiCall, Channel, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer, UpstreamCall, UpstreamError,
+};
 use pipeline::telemetry::{Happening as _, UnknownAnswer};
-use wecom::api::media::{UploadKind, UploadMedia};
+use wecom::api::media::{GetMedia, UploadKind, UploadMedia};
 use wecom::api::message::{RecallMessage, SendMessage, SendMessageResponse};
 use wecom::{AgentId, Client, MsgId, limits};
 
 use crate::company::CompanyApis;
 use crate::config::{Audience, Readers};
 use crate::fit::Carries;
-use crate::verdict;
+use crate::{upstream, verdict};
 
 /// How long WeCom recognises a repeat of an identical request.
 const DUPLICATE_CHECK: Duration = Duration::from_secs(600);
@@ -197,6 +199,23 @@ impl Channel for WecomApp {
 
     fn can_recall(&self) -> bool {
         true
+    }
+
+    async fn download(&self, media_id: &str) -> Result<(String, Bytes), String> {
+        let mut content = Vec::new();
+        let fetched = self.client.download(&GetMedia::new(media_id), &mut content).await;
+        let fetched = fetched.map_err(|error| verdict::reason(&error).text)?;
+        Ok((fetched.file_name.unwrap_or_else(|| "file".to_owned()), content.into()))
+    }
+
+    async fn call(&self, mut call: UpstreamCall) -> Result<serde_json::Value, UpstreamError> {
+        // What concerns messages names the application that it is for.
+        if call.path.starts_with("/cgi-bin/message/")
+            && let Some(serde_json::Value::Object(body)) = &mut call.body
+        {
+            body.entry("agentid").or_insert_with(|| self.agent.0.into());
+        }
+        upstream::call(&self.client, call).await
     }
 }
 

@@ -11,14 +11,16 @@ use anyhow::Context as _;
 use backends::Engine;
 use channels::{AppConfig, Audience, ChatsConfig, MailConfig, MailServer, Quotas, RobotConfig, Via};
 use domain::{BreakerPolicy, Calendar, Quota, RetryPolicy, Route};
+use ingress::callback::CallbackBook;
 use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::signature::Nonces;
 use pipeline::{
-    AddressBook, Allowances, DispatchConfig, Dispatcher, Fetch, Heartbeats, Intake, IntakeConfig, Post, Routing,
-    SweepConfig, Sweeper, TemplateBook, WatchConfig, Watcher, WebhookSender,
+    AddressBook, Allowances, Answered, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats, Intake, IntakeConfig,
+    Post, Routing, SweepConfig, Sweeper, TemplateBook, WatchConfig, Watcher, WebhookSender,
 };
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wecom::{AgentId, MemoryTokenStore, TokenStore, Transport};
@@ -251,8 +253,14 @@ impl House {
         let ways = (Arc::new(routing(config)?), addresses.clone());
         let templates = TemplateBook::with_built_in(ingress::hooks::templates());
         templates.refresh(backends.ledger.as_ref()).await?;
-        let dispatcher =
-            Dispatcher::new(backends.ledger.clone(), backends.doorbell, channels, clock.clone(), dispatch, ways);
+        let dispatcher = Dispatcher::new(
+            backends.ledger.clone(),
+            backends.doorbell,
+            channels.clone(),
+            clock.clone(),
+            dispatch,
+            ways,
+        );
         let intake_config = IntakeConfig { idempotency_window: IDEMPOTENCY_WINDOW, waiting: config.http.waiting };
         let metrics = observe::metrics();
         let handle = dispatcher.handle();
@@ -278,10 +286,27 @@ impl House {
         let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
         let hooks = ways_in::hooks(config, &clock);
         let post: Arc<dyn Post> = Arc::new(channels::GuardedPost::new()?);
-        let webhooks = WebhookSender::new(ledger.clone(), clock.clone(), (post, None), ways_in::webhooks(config));
+        let heard = Arc::new(Notify::new());
+        let callbacks = ways_in::callbacks(config);
+        let follows = callbacks.iter().map(|(name, callback)| (name.clone(), callback.feedback.clone())).collect();
+        let feedback = Feedback::new(
+            (ledger.clone(), intake.clone()),
+            clock.clone(),
+            channels.clone(),
+            (follows, heard.clone()),
+            None,
+        );
+        let feedback = Arc::new(feedback);
+        let callbacks = Arc::new(CallbackBook::new(callbacks, heard));
+        callbacks.load(ledger.as_ref()).await?;
+        let listening = (post, Some(feedback.clone() as Arc<dyn Answered>));
+        let targets = (channels, ways_in::webhooks(config));
+        let webhooks = WebhookSender::new(ledger.clone(), clock.clone(), listening, targets);
         let noting_clock = clock.clone();
         let api = Api {
             hooks,
+            callbacks: callbacks.clone(),
+            verify_files: config.http.verify_files.clone(),
             nonces: Nonces::default(),
             damage: damage.clone(),
             intake,
@@ -303,6 +328,7 @@ impl House {
             tokio::spawn(dispatcher.run(stop_working.clone())),
             tokio::spawn(sweeper.run(stop_working.clone())),
             tokio::spawn(webhooks.run(stop_working.clone())),
+            tokio::spawn(feedback.run(stop_working.clone())),
             tokio::spawn(note_key_uses(allowances, ledger.clone(), noting_clock, stop_working.clone())),
             tokio::spawn(observe::upkeep(stop_working.clone())),
             tokio::spawn(look_for_damage(ledger, damage, stop_working.clone())),

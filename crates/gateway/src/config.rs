@@ -1,6 +1,7 @@
 //! The whole configuration: one TOML, environment overrides, secrets from files. The only place that reads the
 //! environment.
 
+mod callbacks;
 mod check;
 mod hooks;
 mod load;
@@ -15,6 +16,7 @@ use channels::Readers;
 use domain::{Hours, Route, Rule, Uncertain};
 use serde::{Deserialize, Serialize};
 
+pub use callbacks::CallbackSection;
 pub use check::{check, looks_like_corp_id};
 pub use domain::Span;
 pub use hooks::HookSection;
@@ -66,6 +68,8 @@ pub struct Config {
     pub calendar_file: Option<PathBuf>,
     /// What monitoring, CI and code systems post to, by name.
     pub hooks: BTreeMap<String, HookSection>,
+    /// What WeCom calls back, by name.
+    pub callbacks: BTreeMap<String, CallbackSection>,
     /// Business systems that hear what happens, by name.
     pub webhooks: BTreeMap<String, WebhookSection>,
     /// How many people departments, tags and everybody are counted as.
@@ -124,6 +128,7 @@ impl Default for Config {
             default_quiet: None,
             calendar_file: None,
             hooks: BTreeMap::new(),
+            callbacks: BTreeMap::new(),
             webhooks: BTreeMap::new(),
             audience: AudienceSection::default(),
             operator: OperatorSection::default(),
@@ -292,6 +297,8 @@ section!(
     HttpSection {
         /// Proxies whose `X-Forwarded-For` says where a request comes from; keys may be bound to networks.
         trusted_proxies: Vec<ipnet::IpNet> = Vec::new(),
+        /// Files by which WeCom sees whose a domain is: name and content, such as `WW_verify_….txt`.
+        verify_files: BTreeMap<String, String> = BTreeMap::new(),
         /// Whether signatures that do not cover the request are taken: X-Timestamp, X-Nonce, X-Signature.
         simple_signatures: bool = false,
         /// How long a request's headers may take.

@@ -7,11 +7,13 @@ mod observe;
 mod openapi;
 mod v1;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::callback::{self, CallbackBook};
 use crate::hooks::{self, Hooks};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -60,6 +62,10 @@ pub struct Api {
     pub keys: Arc<KeyRing>,
     /// What monitoring, CI and code systems post to.
     pub hooks: Hooks,
+    /// What WeCom calls back.
+    pub callbacks: Arc<CallbackBook>,
+    /// Files by which WeCom sees whose a domain is: name and content.
+    pub verify_files: BTreeMap<String, String>,
     /// Renders the metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// What is wrong with the database, once it was found.
@@ -113,6 +119,8 @@ pub fn router(api: Api) -> Router {
         .merge(described)
         .merge(observe::open())
         .merge(hooks::router())
+        .merge(callback::router())
+        .route("/{file}", axum::routing::get(verify_file))
         .fallback(async || {
             ApiError::not_found("there is nothing at this path").with_hint("the API is described at /docs")
         })
@@ -171,6 +179,18 @@ fn names_loopback(request: &Request) -> bool {
         None => host.split(':').next().unwrap_or_default(),
     };
     matches!(name, "127.0.0.1" | "localhost" | "::1")
+}
+
+/// `WW_verify_….txt`: how WeCom sees whose a domain is.
+async fn verify_file(
+    State(api): State<Arc<Api>>,
+    axum::extract::Path(file): axum::extract::Path<String>,
+) -> Result<Response, ApiError> {
+    let content = api.verify_files.get(&file).cloned();
+    let content = content.ok_or_else(|| {
+        ApiError::not_found("there is nothing at this path").with_hint("the API is described at /docs")
+    })?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], content).into_response())
 }
 
 /// Finds the address that a request comes from, past trusted proxies.

@@ -3,5 +3,6 @@
 //! Every ingress turns what it got into a `Submission`, calls `Intake::accept`, and acknowledges its source only when it
 //! holds a `Receipt`. Knows nothing about channels or databases.
 
+pub mod callback;
 pub mod hooks;
 pub mod http;

@@ -5,14 +5,16 @@ mod clock;
 mod doorbell;
 mod ledger;
 
-pub use channel::{Api, ApiCall, Channel, Channels, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer};
+pub use channel::{
+    Api, ApiCall, Channel, Channels, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer, UpstreamCall, UpstreamError,
+};
 pub use clock::{Clock, HandClock, SystemClock};
 pub use doorbell::Doorbell;
 pub use ledger::{
-    Accepted, Acknowledged, Admission, Admissions, ApiCalls, BornLeased, CancelAnswer, Claim, Claimed, Claims,
-    ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation,
-    Idempotency, KeyUse, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord,
-    MessageFilter, MessageRecord, MessageSummary, Moving, PendingRecall, Person, Posted, Queue, Records, RetryAnswer,
-    Sealing, SealingState, SentTo, Settled, Settlement, StatRow, TemplateRecord, Templates, Told, Upkeep, Upload,
-    WebhookBacklog, WebhookEvent, Webhooks,
+    Accepted, Acknowledged, Admission, Admissions, ApiCalls, BornLeased, CallbackKeys, Callbacks, CancelAnswer, Claim,
+    Claimed, Claims, ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division,
+    DueEscalation, Effects, FeedbackRecord, HeardAnswer, HeardRecord, Idempotency, KeyUse, Keys, LateAnswer, Lease,
+    Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord, MessageFilter, MessageRecord, MessageSummary, Moving,
+    PendingRecall, Person, Posted, Queue, Records, RetryAnswer, Sealing, SealingState, SentTo, Settled, Settlement,
+    StatRow, TemplateRecord, Templates, Told, Upkeep, Upload, WebhookBacklog, WebhookEvent, Webhooks, Word,
 };

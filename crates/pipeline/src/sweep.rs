@@ -138,7 +138,15 @@ impl Sweeper {
             let files = self.ledger.forget_media(now - self.config.keep_messages, STEP).await?;
             let calls = self.ledger.forget_api_calls(now - KEEP_API_CALLS, STEP).await?;
             let events = self.ledger.forget_events(now - self.config.keep_messages, STEP).await?;
-            if events < STEP && requests < STEP && keys < STEP && messages < STEP && files < STEP && calls < STEP {
+            let heard = self.ledger.forget_heard(now - self.config.keep_messages, STEP).await?;
+            if heard < STEP
+                && events < STEP
+                && requests < STEP
+                && keys < STEP
+                && messages < STEP
+                && files < STEP
+                && calls < STEP
+            {
                 break;
             }
             tokio::time::sleep(BREATH).await;

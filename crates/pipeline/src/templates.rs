@@ -97,7 +97,7 @@ impl TemplateBook {
     ///
     /// # Errors
     /// A violation of `template` or `variables`, with line and column.
-    pub(crate) fn render(&self, wanted: TemplateUse) -> Result<(Content, TemplateUse), Violation> {
+    pub fn render(&self, wanted: TemplateUse) -> Result<(Content, TemplateUse), Violation> {
         let compiled = self.get(&wanted.name, wanted.version)?;
         let content = compiled.render(&wanted.variables).map_err(|error| {
             let is_given = matches!(error.kind, TemplateErrorKind::Missing | TemplateErrorKind::WrongKind);

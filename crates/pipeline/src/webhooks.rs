@@ -12,11 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::RetryPolicy;
+use domain::{Lane, RetryPolicy};
 use futures::stream::{self, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::{Clock, Ledger, LedgerError, Posted, Told, WebhookEvent};
+use crate::ports::{
+    Channels, Clock, Effects, FeedbackRecord, Ledger, LedgerError, Posted, Told, UpstreamCall, UpstreamError,
+    WebhookEvent,
+};
 use crate::signature;
 use crate::telemetry::{Happening as _, LedgerFailed, WebhookFailed, WebhookPosted};
 
@@ -24,6 +27,8 @@ use crate::telemetry::{Happening as _, LedgerFailed, WebhookFailed, WebhookPoste
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many events a worker takes at once.
 const BATCH: usize = 64;
+/// The call that changes a card (path/94888).
+const UPDATE_CARD: &str = "/cgi-bin/message/update_template_card";
 /// How an event that was not taken is tried again: within seconds first, then every few minutes.
 const RETRY: RetryPolicy = RetryPolicy {
     attempts: u16::MAX,
@@ -43,9 +48,10 @@ pub trait Post: Send + Sync {
     /// Why it was not taken, without anything of the body.
     async fn post(
         &self,
-        target: &WebhookTarget,
+        url: &str,
         headers: Vec<(&'static str, String)>,
         body: String,
+        timeout: Duration,
     ) -> Result<String, String>;
 }
 
@@ -59,8 +65,8 @@ pub trait Answered: Send + Sync {
 /// Who is told.
 #[derive(Clone)]
 pub struct WebhookTarget {
-    /// Where: the operator's, never a caller's.
-    pub url: String,
+    /// Where to.
+    pub to: Destination,
     /// What the events are signed with; more than one while it is changed.
     pub secrets: Vec<Arc<[u8]>>,
     /// How long an answer may take.
@@ -73,9 +79,27 @@ pub struct WebhookTarget {
 
 impl std::fmt::Debug for WebhookTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URL may hold a key.
-        f.debug_struct("WebhookTarget").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("WebhookTarget").field("to", &self.to).field("timeout", &self.timeout).finish_non_exhaustive()
     }
+}
+
+impl std::fmt::Debug for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // It may hold a key.
+            Self::Url(_) => f.write_str("Url(…)"),
+            Self::Cards(lane) => write!(f, "Cards({lane})"),
+        }
+    }
+}
+
+/// Where events go.
+#[derive(Clone)]
+pub enum Destination {
+    /// To a business system: the operator's URL, never a caller's.
+    Url(String),
+    /// To WeCom: changes of cards, as the application of this lane.
+    Cards(Lane),
 }
 
 /// Posts the events of all targets.
@@ -84,6 +108,7 @@ pub struct WebhookSender {
     clock: Arc<dyn Clock>,
     post: Arc<dyn Post>,
     answered: Option<Arc<dyn Answered>>,
+    channels: Channels,
     targets: BTreeMap<String, WebhookTarget>,
 }
 
@@ -99,9 +124,9 @@ impl WebhookSender {
         ledger: Arc<dyn Ledger>,
         clock: Arc<dyn Clock>,
         (post, answered): (Arc<dyn Post>, Option<Arc<dyn Answered>>),
-        targets: BTreeMap<String, WebhookTarget>,
+        (channels, targets): (Channels, BTreeMap<String, WebhookTarget>),
     ) -> Self {
-        Self { ledger, clock, post, answered, targets }
+        Self { ledger, clock, post, answered, channels, targets }
     }
 
     /// Posts until `shutdown`.
@@ -160,10 +185,14 @@ impl WebhookSender {
             Ok(None) => return Posted::Taken,
             Err(error) => return self.not_taken(target, &event, error.to_string()),
         };
+        let url = match &target.to {
+            Destination::Url(url) => url,
+            Destination::Cards(lane) => return self.change_card(target, lane, &event).await,
+        };
         let nonce = format!("{:032x}", rand::random::<u128>());
         let secrets: Vec<&[u8]> = target.secrets.iter().map(AsRef::as_ref).collect();
         let headers = signature::headers(&secrets, &nonce, body.as_bytes(), self.clock.now());
-        match self.post.post(target, headers.to_vec(), body.clone()).await {
+        match self.post.post(url, headers.to_vec(), body.clone(), target.timeout).await {
             Ok(answer) => {
                 WebhookPosted { target: &event.target }.emit();
                 if let (Some(Told::Object { topic, key, .. }), Some(answered)) = (&event.told, &self.answered) {
@@ -172,6 +201,51 @@ impl WebhookSender {
                 Posted::Taken
             }
             Err(error) => self.not_taken(target, &event, error),
+        }
+    }
+
+    /// Changes a card that somebody pressed. The code for it is good once: what WeCom refuses is given up.
+    async fn change_card(&self, target: &WebhookTarget, lane: &Lane, event: &WebhookEvent) -> Posted {
+        let Some(Told::Object { key, body, .. }) = &event.told else { return Posted::Taken };
+        let Some(channel) = self.channels.get(lane) else {
+            return Posted::Dead { error: format!("{lane} is not configured") };
+        };
+        let body = serde_json::from_str(body).unwrap_or_default();
+        let call = UpstreamCall { path: UPDATE_CARD.to_owned(), query: Vec::new(), body: Some(body) };
+        match channel.call(call).await {
+            Ok(_) => {
+                self.note_card(key, "card_updated").await;
+                Posted::Taken
+            }
+            Err(UpstreamError::Unavailable(error)) => self.not_taken(target, event, error),
+            Err(refused @ UpstreamError::Refused { .. }) => {
+                self.note_card(key, "card_not_updated").await;
+                let error = refused.to_string();
+                WebhookFailed {
+                    target: &event.target,
+                    event: event.id,
+                    tries: event.tries + 1,
+                    error: &error,
+                    dead: true,
+                }
+                .emit();
+                Posted::Dead { error }
+            }
+        }
+    }
+
+    /// Notes on the messages of a card what became of its change.
+    async fn note_card(&self, task_id: &str, action: &str) {
+        let now = self.clock.now();
+        let noted = async {
+            let messages = self.ledger.messages_of_card(task_id).await?;
+            let note =
+                FeedbackRecord { at: now, who: "hongyan".to_owned(), action: action.to_owned(), key: String::new() };
+            let feedback = messages.into_iter().map(|message| (message, note.clone())).collect();
+            self.ledger.follow(Effects { feedback, ..Effects::default() }, now).await
+        };
+        if let Err(error) = noted.await {
+            LedgerFailed { error: &error }.emit();
         }
     }
 

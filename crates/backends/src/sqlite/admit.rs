@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::json;
 
 use super::memory::Memory;
-use super::{SqliteLedger, rows, search};
+use super::{SqliteLedger, callbacks, rows, search};
 
 /// Content of more bytes than this has a row of its own.
 const LONG_CONTENT: usize = 500;
@@ -36,6 +36,7 @@ pub(super) fn admit(connection: &Connection, memory: &mut Memory, admission: &Ad
         let terms = rows::terms(&admission.deliveries, &message.tags).collect();
         search::insert_late(connection, message.id, terms)?;
     }
+    callbacks::note_card(connection, message.id, &message.content)?;
     if let Some(idempotency) = &admission.idempotency {
         insert_key(connection, message, idempotency, duplicate_of)?;
     }

@@ -37,5 +37,6 @@ fn forget(connection: &Connection, id: MessageId, tags: &[String]) -> rusqlite::
         .execute([first.to_bytes(), last.to_bytes()])?;
     connection.prepare_cached("DELETE FROM escalation WHERE message_id = ?")?.execute([id.to_bytes()])?;
     connection.prepare_cached("DELETE FROM long_content WHERE message_id = ?")?.execute([id.to_bytes()])?;
+    super::callbacks::forget_message(connection, id)?;
     connection.prepare_cached("DELETE FROM message WHERE id = ?")?.execute([id.to_bytes()]).map(drop)
 }

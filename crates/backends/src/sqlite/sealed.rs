@@ -192,6 +192,11 @@ fn reseal_the_rest(connection: &Connection) -> rusqlite::Result<()> {
         .execute("UPDATE api_key SET secret = resealed_text('secret', hash, secret) WHERE secret IS NOT NULL", [])?;
     connection
         .execute("UPDATE webhook_event SET body = resealed_text('event', key, body) WHERE body IS NOT NULL", [])?;
+    connection.execute("UPDATE callback_keys SET body = resealed_text('secret', callback, body)", [])?;
+    connection.execute(
+        "UPDATE heard SET body = resealed_text('event', key, body), reply = resealed_text('event', key, reply)",
+        [],
+    )?;
     connection.execute("UPDATE resealing SET done = 1", []).map(drop)
 }
 

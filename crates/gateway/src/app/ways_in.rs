@@ -1,14 +1,16 @@
-//! The wiring of what stands around the flow: configuration → hooks, webhooks.
+//! The wiring of what stands around the flow: configuration → hooks, callbacks, webhooks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use domain::{CallerId, Recipient, StepChannel};
+use domain::{CallerId, Lane, Recipient, StepChannel};
+use ingress::callback::{CallbackConfig, KeyPair};
 use ingress::hooks::{HookConfig, Hooks};
-use pipeline::WebhookTarget;
 use pipeline::ports::Clock;
+use pipeline::{Destination, FeedbackConfig, WebhookTarget};
 
-use crate::config::{Config, HookSection, WebhookSection};
+use crate::config::{CallbackSection, Config, HookSection, SecretText, WebhookSection};
 
 /// The hooks of a configuration that was checked.
 pub(super) fn hooks(config: &Config, clock: &Arc<dyn Clock>) -> Hooks {
@@ -43,7 +45,7 @@ pub(super) fn webhooks(config: &Config) -> BTreeMap<String, WebhookTarget> {
         Some((
             name.clone(),
             WebhookTarget {
-                url: section.url.as_ref()?.0.expose().trim().to_owned(),
+                to: Destination::Url(section.url.as_ref()?.0.expose().trim().to_owned()),
                 secrets: secrets.map(|secret| secret.0.expose().trim().as_bytes().into()).collect(),
                 timeout: section.timeout.0,
                 concurrency: section.concurrency,
@@ -51,8 +53,53 @@ pub(super) fn webhooks(config: &Config) -> BTreeMap<String, WebhookTarget> {
             },
         ))
     };
-    config.webhooks.iter().filter_map(target).collect()
+    let cards = config.apps.keys().map(|app| {
+        let target = WebhookTarget {
+            to: Destination::Cards(Lane::new("wecom_app", app)),
+            secrets: Vec::new(),
+            timeout: config.wecom.timeout.0,
+            concurrency: 4,
+            give_up_after: CARD_CODE_LIFE,
+        };
+        (pipeline::card_target(app), target)
+    });
+    config.webhooks.iter().filter_map(target).chain(cards).collect()
 }
+
+/// The callbacks of a configuration that was checked.
+pub(super) fn callbacks(config: &Config) -> BTreeMap<String, CallbackConfig> {
+    let callback = |(name, section): (&String, &CallbackSection)| {
+        let pair = |token: &Option<SecretText>, aes_key: &Option<SecretText>| {
+            let (token, aes_key) = (token.as_ref()?, aes_key.as_ref()?);
+            Some(KeyPair { token: token.0.expose().trim().into(), aes_key: aes_key.0.expose().trim().into() })
+        };
+        // Of a pair, one may have been changed alone.
+        let before = (
+            section.token_before.clone().or_else(|| section.token.clone()),
+            section.encoding_aes_key_before.clone().or_else(|| section.encoding_aes_key.clone()),
+        );
+        let has_before = section.token_before.is_some() || section.encoding_aes_key_before.is_some();
+        let keys =
+            [pair(&section.token, &section.encoding_aes_key), has_before.then(|| pair(&before.0, &before.1)).flatten()];
+        let feedback = FeedbackConfig {
+            rules: section.rules.clone(),
+            webhook: section.webhook.clone(),
+            caller: section.caller.clone().unwrap_or_else(|| format!("callback:{name}")),
+        };
+        let config = CallbackConfig {
+            kind: section.kind,
+            app: section.app_of(name, config),
+            receive_id: section.receive_id(name, config).unwrap_or_default(),
+            keys: keys.into_iter().flatten().collect(),
+            feedback,
+        };
+        (name.clone(), config)
+    };
+    config.callbacks.iter().map(callback).collect()
+}
+
+/// How long a pressed card can be changed: 72 hours by one page (path/94888), 24 by another (path/90241); the smaller.
+const CARD_CODE_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether messages of a hook go to a group, which can be called by name.
 fn speaks_to_group(config: &Config, section: &HookSection) -> bool {

@@ -43,6 +43,12 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     check_ways(config, &mut warnings)?;
     super::hooks::check(config, &mut warnings)?;
     super::webhooks::check(config)?;
+    super::callbacks::check(config, &mut warnings)?;
+    for (file, _) in &config.http.verify_files {
+        if !file.starts_with("WW_verify_") || !file.ends_with(".txt") {
+            bail!("http.verify_files: `{file}` is not such a file as WW_verify_….txt");
+        }
+    }
     if config.http.simple_signatures {
         warnings.push("http.simple_signatures: such a signature covers neither path nor body; whoever sees one can send anything within five minutes".to_owned());
     }

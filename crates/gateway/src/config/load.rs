@@ -16,6 +16,8 @@ const KNOWN: &[&str] = &[
     "WECHAT_CORP_SECRET",
     "WECHAT_WEBHOOK_KEY",
     "WECHAT_API_BASE",
+    "WECHAT_CALLBACK_TOKEN",
+    "WECHAT_ENCODING_AES_KEY",
     "HONGYAN_SMTP_URL",
     "HONGYAN_SMTP_FROM",
     "HONGYAN_LISTEN",
@@ -201,6 +203,13 @@ fn named_variables(config: &mut Config, environment: &Environment) -> anyhow::Re
     if let Some(key) = environment.secret("WECHAT_WEBHOOK_KEY")? {
         config.robots.insert("default".to_owned(), RobotSection { key: Some(key), key_file: None });
     }
+    let (token, aes_key) =
+        (environment.secret("WECHAT_CALLBACK_TOKEN")?, environment.secret("WECHAT_ENCODING_AES_KEY")?);
+    if token.is_some() || aes_key.is_some() {
+        let callback = config.callbacks.entry("default".to_owned()).or_default();
+        callback.token = token.or(callback.token.take());
+        callback.encoding_aes_key = aes_key.or(callback.encoding_aes_key.take());
+    }
     let (url, from) = (environment.secret("HONGYAN_SMTP_URL")?, environment.get("HONGYAN_SMTP_FROM"));
     match (url, from) {
         (Some(url), Some(from)) => {
@@ -236,6 +245,14 @@ fn secret_files(config: &mut Config) -> anyhow::Result<()> {
     for (name, hook) in &mut config.hooks {
         if let (None, Some(path)) = (&hook.secret, &hook.secret_file) {
             hook.secret = Some(read_secret(path, &format!("hooks.{name}.secret_file"))?);
+        }
+    }
+    for (name, callback) in &mut config.callbacks {
+        if let (None, Some(path)) = (&callback.token, &callback.token_file) {
+            callback.token = Some(read_secret(path, &format!("callbacks.{name}.token_file"))?);
+        }
+        if let (None, Some(path)) = (&callback.encoding_aes_key, &callback.encoding_aes_key_file) {
+            callback.encoding_aes_key = Some(read_secret(path, &format!("callbacks.{name}.encoding_aes_key_file"))?);
         }
     }
     for (name, webhook) in &mut config.webhooks {

@@ -2,6 +2,7 @@
 
 mod act;
 mod batch;
+mod callbacks;
 mod directory;
 mod encryption;
 mod heartbeats;
@@ -57,6 +58,10 @@ const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
     || routes!(templates::put, templates::forget),
     || routes!(templates::activate),
     || routes!(templates::preview),
+    || routes!(callbacks::list),
+    || routes!(callbacks::set_keys),
+    || routes!(callbacks::attempts),
+    || routes!(media::read),
     || routes!(webhooks::list),
     || routes!(webhooks::retry),
     || routes!(encryption::show),

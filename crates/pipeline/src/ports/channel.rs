@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{Attempt, CallLimits, Content, ContentKind, Lane, Options, Quota, Reason, RecipientSet, Violation};
+use serde_json::Value;
 
 /// One way out, of one application or robot.
 #[async_trait]
@@ -92,6 +93,49 @@ pub trait Channel: Send + Sync + fmt::Debug {
 
     /// Tells whether what it sent can be withdrawn at all.
     fn can_recall(&self) -> bool;
+
+    /// Fetches a file that somebody sent: what it is called, and its bytes.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    async fn download(&self, _media_id: &str) -> Result<(String, Bytes), String> {
+        Err("nobody sends files this way".to_owned())
+    }
+
+    /// Makes a call of the upstream's API that is no message, as its account.
+    ///
+    /// # Errors
+    /// [`UpstreamError`].
+    async fn call(&self, _call: UpstreamCall) -> Result<Value, UpstreamError> {
+        Err(UpstreamError::Unavailable("there is no such API".to_owned()))
+    }
+}
+
+/// A call of an upstream's API that is no message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpstreamCall {
+    /// Its path.
+    pub path: String,
+    /// Its query, without a token.
+    pub query: Vec<(String, String)>,
+    /// Its body; without one it is a GET.
+    pub body: Option<Value>,
+}
+
+/// An upstream did not do what a call asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// It refused.
+    #[error("errcode {errcode}: {errmsg}")]
+    Refused {
+        /// Its code.
+        errcode: i64,
+        /// Its words.
+        errmsg: String,
+    },
+    /// It gave no answer of its own; later it may.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
 /// Quotas that count people instead of calls.

@@ -9,6 +9,7 @@
 
 mod admissions;
 mod api_calls;
+mod callbacks;
 mod directory;
 mod keys;
 mod media;
@@ -23,6 +24,7 @@ use std::fmt;
 
 pub use self::admissions::{Accepted, Admission, Admissions, BornLeased, DedupeEntry, Idempotency};
 pub use self::api_calls::ApiCalls;
+pub use self::callbacks::{CallbackKeys, Callbacks, Effects, FeedbackRecord, HeardAnswer, HeardRecord, Word};
 pub use self::directory::{Directory, Person};
 pub use self::keys::{KeyUse, Keys};
 pub use self::media::{Media, MediaRecord, Upload};
@@ -41,11 +43,22 @@ pub use self::webhooks::{Posted, Told, WebhookBacklog, WebhookEvent, Webhooks};
 
 /// All of the ledger.
 pub trait Ledger:
-    Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing + Webhooks
+    Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing + Webhooks + Callbacks
 {
 }
 impl<T> Ledger for T where
-    T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing + Webhooks
+    T: Admissions
+        + Queue
+        + Upkeep
+        + Records
+        + Keys
+        + Directory
+        + Media
+        + ApiCalls
+        + Templates
+        + Sealing
+        + Webhooks
+        + Callbacks
 {
 }
 

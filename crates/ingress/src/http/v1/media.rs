@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use domain::{Scope, Violation};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -83,6 +84,36 @@ pub(super) async fn put(
         return Ok((StatusCode::CREATED, Json(MediaView { id: id.to_string(), file_name, size })));
     }
     Err(Violation::new("missing", "media", "is missing: no part of the form has a file name").into())
+}
+
+/// Gives a file back that was handed in, or that somebody sent to an application: always to be kept, never shown.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{id}",
+    tag = "media",
+    params(("id" = String, Path, description = "Such as med_…")),
+    responses(
+        (status = 200, description = "The file", content_type = "application/octet-stream"),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 404, description = "No such file of this caller's", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn read(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    need(&caller, Scope::Read)?;
+    let unknown = || ApiError::not_found("there is no such file").with_hint("a key sees only its own caller's files");
+    let id = id.parse().map_err(|_| unknown())?;
+    let record = api.ledger.media(id, caller.reads()).await?.ok_or_else(unknown)?;
+    let content = api.ledger.media_content(id).await?.ok_or_else(unknown)?;
+    // RFC 6266: the name as it is, for those who read UTF-8.
+    let name: String = url::form_urlencoded::byte_serialize(record.file_name.as_bytes()).collect();
+    let disposition = format!("attachment; filename*=UTF-8''{}", name.replace('+', "%20"));
+    let headers =
+        [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, content).into_response())
 }
 
 /// The last part of a path, without what no file is called.

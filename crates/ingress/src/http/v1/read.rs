@@ -39,7 +39,8 @@ pub(super) async fn read(
 ) -> Result<Json<MessageView>, ApiError> {
     need(&caller, Scope::Read)?;
     let record = api.ledger.message(parse_id(&id)?, caller.reads()).await?.ok_or_else(unknown_message)?;
-    Ok(Json(record.into()))
+    let feedback = api.ledger.feedback(record.message.id).await?;
+    Ok(Json(MessageView::from(record).with_feedback(feedback)))
 }
 
 #[derive(Deserialize, IntoParams)]

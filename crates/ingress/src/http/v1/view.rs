@@ -2,7 +2,7 @@
 
 use domain::{AttemptRecord, DeliveryState, ESCALATION, Message, MessageState, Reason, Recipient, RecipientState};
 use pipeline::Receipt;
-use pipeline::ports::{DeliveryRecord, MessageRecord, MessageSummary};
+use pipeline::ports::{DeliveryRecord, FeedbackRecord, MessageRecord, MessageSummary};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -52,6 +52,30 @@ pub(super) struct MessageView {
     recipients: Vec<RecipientView>,
     /// The calls it was divided into.
     deliveries: Vec<DeliveryView>,
+    /// Who did what with its card.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    feedback: Vec<FeedbackView>,
+}
+
+/// Somebody did something with a message's card.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FeedbackView {
+    /// When.
+    at: String,
+    /// Who, by userid; `hongyan` for what was done by itself.
+    who: String,
+    /// `press`, `acknowledge`, `card_updated` or `card_not_updated`.
+    action: String,
+    /// The button's key.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    key: String,
+}
+
+impl MessageView {
+    pub(super) fn with_feedback(self, feedback: Vec<FeedbackRecord>) -> Self {
+        let view = |FeedbackRecord { at, who, action, key }| FeedbackView { at: at.to_string(), who, action, key };
+        Self { feedback: feedback.into_iter().map(view).collect(), ..self }
+    }
 }
 
 /// A message in a list.
@@ -265,6 +289,7 @@ impl From<MessageRecord> for MessageView {
             summary: SummaryView::of(record.message, record.state),
             recipients,
             deliveries: record.deliveries.into_iter().map(DeliveryView::from).collect(),
+            feedback: Vec::new(),
         }
     }
 }

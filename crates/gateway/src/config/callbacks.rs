@@ -1,0 +1,130 @@
+//! `[callbacks.NAME]`: what WeCom calls back, with which keys, and what follows.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use domain::FeedbackRule;
+use ingress::callback::CallbackKind;
+use serde::{Deserialize, Serialize};
+use wecom::callback::EncodingAesKey;
+
+use super::{Config, SecretText};
+
+/// `[callbacks.NAME]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackSection {
+    /// `app`, `contacts` or `smart_robot`.
+    #[serde(default)]
+    pub kind: CallbackKind,
+    /// The application that it is about; default: the one of the callback's name, else the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// The company; default: that of the application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corp_id: Option<String>,
+    /// The Token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretText>,
+    /// A file that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// The `EncodingAESKey`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding_aes_key: Option<SecretText>,
+    /// A file that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding_aes_key_file: Option<PathBuf>,
+    /// The Token before: taken, too, while it is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_before: Option<SecretText>,
+    /// The `EncodingAESKey` before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding_aes_key_before: Option<SecretText>,
+    /// The webhook that is told of everything that no rule tells another of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+    /// Whose the files are that people send; default: `callback:NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// What follows: the first that fits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<FeedbackRule>,
+}
+
+impl CallbackSection {
+    /// The application that it is about, if it is about one.
+    pub(crate) fn app_of(&self, name: &str, config: &Config) -> Option<String> {
+        if self.kind != CallbackKind::App {
+            return self.app.clone();
+        }
+        let by_name = || config.apps.contains_key(name).then(|| name.to_owned());
+        self.app.clone().or_else(by_name).or_else(|| crate::app::default_app(config))
+    }
+
+    /// For whom messages must be.
+    pub(crate) fn receive_id(&self, name: &str, config: &Config) -> Option<String> {
+        if self.kind == CallbackKind::SmartRobot {
+            return Some(String::new());
+        }
+        let of_app = || {
+            let app = self.app_of(name, config).or_else(|| crate::app::default_app(config))?;
+            Some(config.apps.get(&app)?.corp_id.trim().to_owned())
+        };
+        self.corp_id.clone().or_else(of_app)
+    }
+}
+
+/// Checks every callback.
+pub(super) fn check(config: &Config, warnings: &mut Vec<String>) -> anyhow::Result<()> {
+    for (name, callback) in &config.callbacks {
+        if callback.receive_id(name, config).is_none() {
+            bail!("callbacks.{name}: corp_id is missing, and no application says it");
+        }
+        if let Some(app) = &callback.app
+            && !config.apps.contains_key(app)
+        {
+            bail!(
+                "callbacks.{name}.app: `{app}` is none of the applications: {}",
+                super::check::names(config.apps.keys())
+            );
+        }
+        for (option, key) in [
+            ("encoding_aes_key", &callback.encoding_aes_key),
+            ("encoding_aes_key_before", &callback.encoding_aes_key_before),
+        ] {
+            if key.as_ref().is_some_and(|key| EncodingAesKey::parse(key.0.expose()).is_err()) {
+                bail!("callbacks.{name}.{option}: is not 43 letters and digits; copy it from WeCom's console");
+            }
+        }
+        match (&callback.token, &callback.encoding_aes_key) {
+            (Some(_), Some(_)) => {}
+            (None, None) => warnings.push(format!(
+                "callbacks.{name}: has no token and encoding_aes_key yet; `hongyan callback set {name}` sets them while the gateway runs"
+            )),
+            (Some(_), None) => bail!("callbacks.{name}.encoding_aes_key is missing: both are on the same page of WeCom's console"),
+            (None, Some(_)) => bail!("callbacks.{name}.token is missing: both are on the same page of WeCom's console"),
+        }
+        let named = callback.webhook.iter().chain(callback.rules.iter().filter_map(|rule| rule.webhook.as_ref()));
+        for webhook in named {
+            if !config.webhooks.contains_key(webhook) {
+                bail!(
+                    "callbacks.{name}: `{webhook}` is none of the webhooks: {}",
+                    super::check::names(config.webhooks.keys())
+                );
+            }
+        }
+        for (i, rule) in callback.rules.iter().enumerate() {
+            let answers = [rule.reply.is_some(), rule.template.is_some(), rule.button.is_some()];
+            if answers.into_iter().filter(|given| *given).count() > 1 {
+                bail!("callbacks.{name}.rules[{i}]: give one of reply, template and button");
+            }
+            if answers == [false; 3] && rule.webhook.is_none() && !rule.acknowledge {
+                bail!(
+                    "callbacks.{name}.rules[{i}]: nothing follows; give reply, template, button, webhook or acknowledge"
+                );
+            }
+        }
+    }
+    Ok(())
+}
