@@ -190,7 +190,7 @@ impl Channel for WecomApp {
     }
 
     async fn recall(&self, handle: &str) -> Option<RecallAnswer> {
-        Some(match self.client.send(RecallMessage { msgid: MsgId::new(handle) }).await {
+        Some(match self.client.send(RecallMessage { msgid: MsgId::new(domain::msgid_of(handle)) }).await {
             Ok(_) => RecallAnswer::Recalled,
             Err(error) if error.is_transient() || error.is_auth() => RecallAnswer::Unanswered(verdict::reason(&error)),
             Err(error) => RecallAnswer::Refused(verdict::reason(&error)),
@@ -261,7 +261,12 @@ fn sent(answer: SendMessageResponse, recipients: &RecipientSet) -> Attempt {
             }));
         }
     }
-    Attempt::Sent { refused, handle: answer.msgid.map(|msgid| msgid.to_string()).filter(|id| !id.is_empty()), note }
+    let msgid = answer.msgid.map(|msgid| msgid.to_string()).filter(|id| !id.is_empty());
+    let handle = msgid.map(|msgid| match &answer.response_code {
+        Some(code) => domain::handle_with_code(&msgid, code),
+        None => msgid,
+    });
+    Attempt::Sent { refused, handle, note }
 }
 
 /// Finds the recipient an answer names; WeCom answers userids in lower case.

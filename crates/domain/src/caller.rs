@@ -141,7 +141,8 @@ pub struct AllowList {
     /// Networks that requests may come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<IpNet>>,
-    /// Calls of WeCom's that are passed on through the drop-in front, such as `GET /cgi-bin/user/get`; absent: none.
+    /// Calls of WeCom's that are passed on through the drop-in front, with their parameters, such as
+    /// `GET /cgi-bin/user/get?userid`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwards: Option<Vec<String>>,
 }
@@ -216,10 +217,14 @@ impl Grant {
         self.allow.webhooks.as_ref().is_none_or(|names| names.iter().any(|name| name == webhook))
     }
 
-    /// Tells whether a call of WeCom's may be passed on.
-    pub fn may_forward(&self, method: &str, path: &str) -> bool {
-        let listed = |call: &String| call.split_once(' ') == Some((method, path));
-        self.allow.forwards.as_ref().is_some_and(|calls| calls.iter().any(listed))
+    /// Returns the parameters with which a call of WeCom's may be passed on; `None` if it may not be at all.
+    pub fn forwarded_parameters(&self, method: &str, path: &str) -> Option<Vec<&str>> {
+        let calls = self.allow.forwards.as_ref()?;
+        calls.iter().find_map(|call| {
+            let (call, parameters) = call.split_once('?').unwrap_or((call, ""));
+            let parameters = parameters.split('&').filter(|name| !name.is_empty());
+            (call.split_once(' ') == Some((method, path))).then(|| parameters.collect())
+        })
     }
 
     /// Tells whether the route of this name may be taken.

@@ -245,6 +245,21 @@ impl From<RecipientState> for DeliveryState {
     }
 }
 
+/// A message as its upstream calls it, with the code by which its card can be changed: neither has a line break.
+pub fn handle_with_code(msgid: &str, code: &str) -> String {
+    format!("{msgid}\n{code}")
+}
+
+/// What of a handle names the message.
+pub fn msgid_of(handle: &str) -> &str {
+    handle.split('\n').next().unwrap_or_default()
+}
+
+/// What of a handle changes the card.
+pub fn response_code(handle: &str) -> Option<&str> {
+    handle.split_once('\n').map(|(_, code)| code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

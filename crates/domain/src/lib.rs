@@ -29,7 +29,10 @@ pub use caller::{
 pub use circuit_breaker::{Admission, BreakerPolicy, CircuitBreaker, LaneState};
 pub use content::{Content, ContentKind, Link, Outline, Paragraph, UnknownContentKind, fit};
 pub use dedupe::{DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, RequestHash};
-pub use delivery::{Delivery, DeliveryState, ESCALATION, Lane, Placed, RecipientState, Standing};
+pub use delivery::{
+    Delivery, DeliveryState, ESCALATION, Lane, Placed, RecipientState, Standing, handle_with_code, msgid_of,
+    response_code,
+};
 pub use digest::{DigestPolicy, Merged, can_merge, merge, merge_mentions};
 pub use fairness::turns;
 pub use feedback::{ContactChanged, FeedbackRule, Heard, Press, What, rule_for};

@@ -81,6 +81,8 @@ pub struct Mention {
 pub struct Options {
     /// WeCom's confidentiality: 0 shareable, 1 confidential, 2 inside the company.
     pub safe: u8,
+    /// Whether WeCom replaces `$userName=ID$` and the like.
+    pub id_trans: bool,
     /// Whom a robot calls by name.
     pub mention: Mention,
     /// What is done with content that is longer than a channel takes.

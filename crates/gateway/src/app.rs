@@ -12,6 +12,7 @@ use backends::Engine;
 use channels::{AppConfig, Audience, ChatsConfig, MailConfig, MailServer, Quotas, RobotConfig, Via};
 use domain::{BreakerPolicy, Calendar, Quota, RetryPolicy, Route};
 use ingress::callback::CallbackBook;
+use ingress::front::FrontTokens;
 use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::signature::Nonces;
@@ -300,12 +301,17 @@ impl House {
         let callbacks = Arc::new(CallbackBook::new(callbacks, heard));
         callbacks.load(ledger.as_ref()).await?;
         let listening = (post, Some(feedback.clone() as Arc<dyn Answered>));
+        let front_channels = channels.clone();
         let targets = (channels, ways_in::webhooks(config));
         let webhooks = WebhookSender::new(ledger.clone(), clock.clone(), listening, targets);
         let noting_clock = clock.clone();
+        let front_tokens = FrontTokens::default();
+        front_tokens.load(ledger.as_ref()).await?;
         let api = Api {
             hooks,
-            callbacks: callbacks.clone(),
+            callbacks,
+            front: ways_in::front(config, &front_channels),
+            front_tokens,
             verify_files: config.http.verify_files.clone(),
             nonces: Nonces::default(),
             damage: damage.clone(),

@@ -68,6 +68,8 @@ pub struct Config {
     pub calendar_file: Option<PathBuf>,
     /// What monitoring, CI and code systems post to, by name.
     pub hooks: BTreeMap<String, HookSection>,
+    /// The drop-in front.
+    pub front: FrontSection,
     /// What WeCom calls back, by name.
     pub callbacks: BTreeMap<String, CallbackSection>,
     /// Business systems that hear what happens, by name.
@@ -128,6 +130,7 @@ impl Default for Config {
             default_quiet: None,
             calendar_file: None,
             hooks: BTreeMap::new(),
+            front: FrontSection::default(),
             callbacks: BTreeMap::new(),
             webhooks: BTreeMap::new(),
             audience: AudienceSection::default(),
@@ -335,6 +338,14 @@ section!(
     LedgerSection {
         /// `sqlite`, or `memory`, which forgets everything at the end.
         engine: LedgerEngine = LedgerEngine::Sqlite,
+    }
+);
+
+section!(
+    /// `[front]`
+    FrontSection {
+        /// How long an answer under /cgi-bin/ waits for the outcome of what it sends.
+        wait: Span = Span::seconds(2),
     }
 );
 

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::callback::{self, CallbackBook};
+use crate::front::{self, FrontConfig, FrontTokens};
 use crate::hooks::{self, Hooks};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -64,6 +65,10 @@ pub struct Api {
     pub hooks: Hooks,
     /// What WeCom calls back.
     pub callbacks: Arc<CallbackBook>,
+    /// What the drop-in front knows, and the tokens that it handed out.
+    pub front: FrontConfig,
+    /// See [`Api::front`].
+    pub front_tokens: FrontTokens,
     /// Files by which WeCom sees whose a domain is: name and content.
     pub verify_files: BTreeMap<String, String>,
     /// Renders the metrics.
@@ -120,6 +125,7 @@ pub fn router(api: Api) -> Router {
         .merge(observe::open())
         .merge(hooks::router())
         .merge(callback::router())
+        .merge(front::router())
         .route("/{file}", axum::routing::get(verify_file))
         .fallback(async || {
             ApiError::not_found("there is nothing at this path").with_hint("the API is described at /docs")

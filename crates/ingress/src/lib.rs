@@ -4,5 +4,6 @@
 //! holds a `Receipt`. Knows nothing about channels or databases.
 
 pub mod callback;
+pub mod front;
 pub mod hooks;
 pub mod http;

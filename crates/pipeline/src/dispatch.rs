@@ -45,6 +45,7 @@ use crate::ports::{Channels, Clock, Doorbell, Ledger};
 use crate::recall::Recaller;
 use crate::routing::{AddressBook, Planner, Routing};
 use crate::telemetry::{Happening as _, LedgerFailed};
+use crate::watching::{Watch, Watching};
 
 pub(crate) use self::desk::{Desk, Reservation};
 pub use self::lane::claim_order;
@@ -120,6 +121,8 @@ pub(crate) struct Shared {
     desks: Mutex<HashMap<Lane, Arc<Desk>>>,
     /// Windows that several lanes share, by name.
     common: Mutex<HashMap<String, people::Shared>>,
+    /// Who waits for what becomes of a message.
+    pub(crate) watching: Arc<Watching>,
     tasks: TaskTracker,
     /// Nothing new is started.
     stopping: CancellationToken,
@@ -157,6 +160,7 @@ impl Dispatcher {
             config,
             desks: Mutex::default(),
             common: Mutex::default(),
+            watching: Arc::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             giving_up: CancellationToken::new(),
@@ -218,6 +222,11 @@ impl DispatcherHandle {
     /// Returns who carries out recalls: within the same windows as the dispatcher.
     pub fn recaller(&self) -> Recaller {
         self.shared.recaller.clone()
+    }
+
+    /// Waits for what becomes of a message.
+    pub fn watch(&self, message: domain::MessageId) -> Watch {
+        self.shared.watching.watch(message)
     }
 
     /// Returns what of each quota is used, and when there is room again.

@@ -28,7 +28,7 @@ const TOGETHER: usize = 16;
 const CALLBACK: &str = "callback";
 const PRESS: &str = "card.press";
 /// The topic of a card that is to be changed.
-pub(crate) const CARD_UPDATE: &str = "card.update";
+pub const CARD_UPDATE: &str = "card.update";
 /// The outbox's name of an application's cards.
 const CARDS: &str = "card:";
 

@@ -48,6 +48,7 @@ pub(crate) async fn settle(shared: &Shared, meters: &LaneMeters, settlement: Set
             Outcome::Held { .. } | Outcome::PartSent { .. } => {}
             Outcome::Final { state, .. } => {
                 DeliverySettled { lane, meters, state: *state }.emit();
+                shared.watching.settled(lease.delivery.message());
                 if recall_wanted && matches!(state, RecipientState::Delivered | RecipientState::Uncertain) {
                     Box::pin(shared.recaller.carry_out_of(lease.delivery.message())).await;
                 }

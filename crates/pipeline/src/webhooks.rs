@@ -5,6 +5,7 @@
 //! hangs slows nothing but itself. Events of one key (a message, a sender) are posted one after another; one that is not
 //! taken is tried again until it is given up, and those after it wait. Knows nothing about HTTP: that is a port.
 
+mod card;
 mod event;
 
 use std::collections::BTreeMap;
@@ -16,10 +17,8 @@ use domain::{Lane, RetryPolicy};
 use futures::stream::{self, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::{
-    Channels, Clock, Effects, FeedbackRecord, Ledger, LedgerError, Posted, Told, UpstreamCall, UpstreamError,
-    WebhookEvent,
-};
+pub use self::card::{card_code, message_of_card_code};
+use crate::ports::{Channels, Clock, Ledger, LedgerError, Posted, Told, WebhookEvent};
 use crate::signature;
 use crate::telemetry::{Happening as _, LedgerFailed, WebhookFailed, WebhookPosted};
 
@@ -27,8 +26,6 @@ use crate::telemetry::{Happening as _, LedgerFailed, WebhookFailed, WebhookPoste
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many events a worker takes at once.
 const BATCH: usize = 64;
-/// The call that changes a card (path/94888).
-const UPDATE_CARD: &str = "/cgi-bin/message/update_template_card";
 /// How an event that was not taken is tried again: within seconds first, then every few minutes.
 const RETRY: RetryPolicy = RetryPolicy {
     attempts: u16::MAX,
@@ -187,7 +184,7 @@ impl WebhookSender {
         };
         let url = match &target.to {
             Destination::Url(url) => url,
-            Destination::Cards(lane) => return self.change_card(target, lane, &event).await,
+            Destination::Cards(lane) => return card::change(self, target, lane, &event).await,
         };
         let nonce = format!("{:032x}", rand::random::<u128>());
         let secrets: Vec<&[u8]> = target.secrets.iter().map(AsRef::as_ref).collect();
@@ -201,51 +198,6 @@ impl WebhookSender {
                 Posted::Taken
             }
             Err(error) => self.not_taken(target, &event, error),
-        }
-    }
-
-    /// Changes a card that somebody pressed. The code for it is good once: what WeCom refuses is given up.
-    async fn change_card(&self, target: &WebhookTarget, lane: &Lane, event: &WebhookEvent) -> Posted {
-        let Some(Told::Object { key, body, .. }) = &event.told else { return Posted::Taken };
-        let Some(channel) = self.channels.get(lane) else {
-            return Posted::Dead { error: format!("{lane} is not configured") };
-        };
-        let body = serde_json::from_str(body).unwrap_or_default();
-        let call = UpstreamCall { path: UPDATE_CARD.to_owned(), query: Vec::new(), body: Some(body) };
-        match channel.call(call).await {
-            Ok(_) => {
-                self.note_card(key, "card_updated").await;
-                Posted::Taken
-            }
-            Err(UpstreamError::Unavailable(error)) => self.not_taken(target, event, error),
-            Err(refused @ UpstreamError::Refused { .. }) => {
-                self.note_card(key, "card_not_updated").await;
-                let error = refused.to_string();
-                WebhookFailed {
-                    target: &event.target,
-                    event: event.id,
-                    tries: event.tries + 1,
-                    error: &error,
-                    dead: true,
-                }
-                .emit();
-                Posted::Dead { error }
-            }
-        }
-    }
-
-    /// Notes on the messages of a card what became of its change.
-    async fn note_card(&self, task_id: &str, action: &str) {
-        let now = self.clock.now();
-        let noted = async {
-            let messages = self.ledger.messages_of_card(task_id).await?;
-            let note =
-                FeedbackRecord { at: now, who: "hongyan".to_owned(), action: action.to_owned(), key: String::new() };
-            let feedback = messages.into_iter().map(|message| (message, note.clone())).collect();
-            self.ledger.follow(Effects { feedback, ..Effects::default() }, now).await
-        };
-        if let Err(error) = noted.await {
-            LedgerFailed { error: &error }.emit();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{AllowList, ApiKeyRecord, CallerId, Grant, KeyKind, Limits, SigningSecret, Timestamp};
-use pipeline::ports::{KeyUse, Keys, LedgerError};
+use pipeline::ports::{FrontToken, KeyUse, Keys, LedgerError};
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,36 @@ impl Keys for SqliteLedger {
         };
         self.writer.change("note what keys have sent", note).await
     }
+
+    async fn front_tokens(&self) -> Result<Vec<FrontToken>, LedgerError> {
+        let find = |connection: &mut Connection| {
+            let mut find = connection.prepare("SELECT hash, key, expires_at FROM front_token")?;
+            let found = find.query_map([], |row| {
+                Ok(FrontToken { hash: row.get(0)?, key: row.get(1)?, expires_at: rows::time(row, 2)? })
+            })?;
+            found.collect()
+        };
+        self.readers.read("read the front's tokens", find).await
+    }
+
+    async fn put_front_token(&self, token: FrontToken, now: Timestamp) -> Result<(), LedgerError> {
+        let put = move |connection: &Connection| {
+            connection
+                .execute("DELETE FROM front_token WHERE expires_at < ?", [now.as_millis() - ENDED_TOKENS_MILLIS])?;
+            let FrontToken { hash, key, expires_at } = &token;
+            connection
+                .execute(
+                    "INSERT INTO front_token (hash, key, expires_at) VALUES (?, ?, ?)",
+                    params![hash, key, expires_at.as_millis()],
+                )
+                .map(drop)
+        };
+        self.writer.change("keep a token of the front", put).await
+    }
 }
+
+/// How long after its end a token is still told apart from one that never was, in milliseconds.
+const ENDED_TOKENS_MILLIS: i64 = 2 * 3600 * 1000;
 
 /// What few keys have.
 #[derive(Serialize, Deserialize, Default, PartialEq)]

@@ -80,6 +80,8 @@ pub(super) fn message_state(number: i64) -> rusqlite::Result<MessageState> {
 struct StoredOptions {
     #[serde(skip_serializing_if = "is_zero")]
     safe: u8,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    id_trans: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     mention_users: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -151,6 +153,7 @@ pub(super) fn options_to_stored(options: &Options) -> Option<String> {
     let Mention { users, mobiles, all } = options.mention.clone();
     let stored = StoredOptions {
         safe: options.safe,
+        id_trans: options.id_trans,
         mention_users: users,
         mention_mobiles: mobiles,
         mention_all: all,
@@ -162,7 +165,7 @@ pub(super) fn options_to_stored(options: &Options) -> Option<String> {
 pub(super) fn options_from_stored(stored: Option<&str>) -> Options {
     let stored: StoredOptions = stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let mention = Mention { users: stored.mention_users, mobiles: stored.mention_mobiles, all: stored.mention_all };
-    Options { safe: stored.safe, mention, overflow: stored.overflow }
+    Options { safe: stored.safe, id_trans: stored.id_trans, mention, overflow: stored.overflow }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -19,6 +19,7 @@ pub(super) fn render(
     let check = duplicate_check
         .map(|interval| DuplicateCheck { interval: u32::try_from(interval.as_secs()).unwrap_or(u32::MAX) });
     let message = addressed(recipients).agent(agent).content(typed(content)?).safe(options.safe).duplicate_check(check);
+    let message = if options.id_trans { message.id_translation(true) } else { message };
     violations(message.check())?;
     let body = serde_json::to_vec(&message);
     body.map(Bytes::from).map_err(|error| vec![Violation::new("invalid", content.kind().name(), error.to_string())])

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use domain::{CallerId, Lane, Recipient, StepChannel};
 use ingress::callback::{CallbackConfig, KeyPair};
+use ingress::front::FrontConfig;
 use ingress::hooks::{HookConfig, Hooks};
-use pipeline::ports::Clock;
+use pipeline::ports::{Channels, Clock};
 use pipeline::{Destination, FeedbackConfig, WebhookTarget};
 
 use crate::config::{CallbackSection, Config, HookSection, SecretText, WebhookSection};
@@ -96,6 +97,25 @@ pub(super) fn callbacks(config: &Config) -> BTreeMap<String, CallbackConfig> {
         (name.clone(), config)
     };
     config.callbacks.iter().map(callback).collect()
+}
+
+/// What the drop-in front knows.
+pub(super) fn front(config: &Config, channels: &Channels) -> FrontConfig {
+    let apps = config.apps.iter().filter_map(|(name, app)| {
+        let agent_id = app.agent_id.trim().parse().ok()?;
+        Some((name.clone(), (app.corp_id.trim().to_owned(), agent_id)))
+    });
+    // A chat is named by its id, and, since that may be made of its name, by that.
+    let by_name = config.chats.keys().map(|name| (name.clone(), name.clone()));
+    let by_id = config.chats.iter().filter_map(|(name, chat)| Some((chat.chatid.clone()?, name.clone())));
+    FrontConfig {
+        wait: config.front.wait.0,
+        apps: apps.collect(),
+        default_app: crate::app::default_app(config),
+        chats: by_name.chain(by_id).collect(),
+        robots: config.robots.keys().cloned().collect(),
+        channels: channels.clone(),
+    }
 }
 
 /// How long a pressed card can be changed: 72 hours by one page (path/94888), 24 by another (path/90241); the smaller.

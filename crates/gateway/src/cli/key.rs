@@ -74,7 +74,8 @@ pub(super) struct CreateArguments {
     /// Messages a calendar day, in Asia/Shanghai
     #[arg(long, value_name = "N")]
     per_day: Option<u32>,
-    /// For kind front: calls of WeCom's that are passed on, such as 'GET /cgi-bin/user/get,GET /cgi-bin/department/list'
+    /// For kind front: calls of WeCom's that are passed on, with their parameters, such as
+    /// 'GET /cgi-bin/user/get?userid,GET /cgi-bin/department/list?id'
     #[arg(long, value_name = "CALLS")]
     forwards: Option<String>,
 }

@@ -12,6 +12,7 @@ mod dead_letters;
 mod digest;
 mod escalation;
 mod flow;
+mod front;
 mod group_chats;
 mod hooks;
 mod idempotency;

@@ -26,7 +26,7 @@ pub use self::admissions::{Accepted, Admission, Admissions, BornLeased, DedupeEn
 pub use self::api_calls::ApiCalls;
 pub use self::callbacks::{CallbackKeys, Callbacks, Effects, FeedbackRecord, HeardAnswer, HeardRecord, Word};
 pub use self::directory::{Directory, Person};
-pub use self::keys::{KeyUse, Keys};
+pub use self::keys::{FrontToken, KeyUse, Keys};
 pub use self::media::{Media, MediaRecord, Upload};
 pub use self::queue::{
     Claim, Claimed, Claims, ClosedDigest, Companion, DigestClosing, Division, LateAnswer, Lease, Moving, Queue, SentTo,

@@ -35,6 +35,7 @@ pub(super) async fn run(arguments: &SendArguments, submission: &Value, context: 
         return Ok(MISUSED);
     }
     let options = Options {
+        id_trans: false,
         safe: 0,
         overflow: Overflow::Reject,
         mention: Mention {

@@ -57,7 +57,8 @@ pub(super) struct KeyBody {
     per_minute: Option<u32>,
     /// Messages a calendar day, in Asia/Shanghai; absent: as many as it likes.
     per_day: Option<u32>,
-    /// For kind `front`: calls of WeCom's that are passed on, such as `GET /cgi-bin/user/get`; absent: none.
+    /// For kind `front`: calls of WeCom's that are passed on, with their parameters, such as `GET /cgi-bin/user/get?userid`; absent:
+    /// none.
     forwards: Option<Vec<String>>,
 }
 
@@ -255,11 +256,13 @@ fn forwards(kind: KeyKind, given: Vec<String>) -> Result<Vec<String>, ApiError> 
     }
     for (i, call) in given.iter().enumerate() {
         let is_call = call.split_once(' ').is_some_and(|(method, path)| {
-            matches!(method, "GET" | "POST") && path.starts_with("/cgi-bin/") && !path.contains(['?', '*', ' '])
+            matches!(method, "GET" | "POST") && path.starts_with("/cgi-bin/") && !path.contains(['*', ' ', '='])
         });
         if !is_call {
             let violation = Violation::new("invalid", format!("forwards[{i}]"), format!("`{call}` is no call"));
-            return Err(violation.with_hint("give method and path, such as `GET /cgi-bin/user/get`").into());
+            return Err(violation
+                .with_hint("give method, path and parameters, such as `GET /cgi-bin/user/get?userid`")
+                .into());
         }
     }
     Ok(given)

@@ -348,7 +348,7 @@ impl From<DeliveryRecord> for DeliveryView {
             digest: record.digest_of.map(|id| id.to_string()),
             parts_sent: Some(delivery.part).filter(|part| *part > 0),
             next_attempt_at: waiting.then(|| delivery.due_at.to_string()),
-            msgid: record.handle,
+            msgid: record.handle.map(|handle| domain::msgid_of(&handle).to_owned()),
             unconfirmed: record.unconfirmed,
             reason: record.reason.as_ref().map(ReasonView::from),
             attempts: record.attempts.into_iter().map(attempt).collect(),

@@ -14,6 +14,17 @@ pub struct KeyUse {
     pub messages: u32,
 }
 
+/// An access token that the drop-in front handed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontToken {
+    /// SHA-256 of it, in hexadecimal.
+    pub hash: String,
+    /// The hash of the key that it was given for.
+    pub key: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
 /// Keeping API keys.
 #[async_trait]
 pub trait Keys: Send + Sync {
@@ -46,4 +57,16 @@ pub trait Keys: Send + Sync {
     /// # Errors
     /// [`LedgerError`] if it was not written.
     async fn note_key_uses(&self, day: Timestamp, uses: Vec<KeyUse>) -> Result<(), LedgerError>;
+
+    /// Returns the access tokens that were handed out.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if they could not be read.
+    async fn front_tokens(&self) -> Result<Vec<FrontToken>, LedgerError>;
+
+    /// Keeps an access token; those that ended long ago are forgotten.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it was not kept.
+    async fn put_front_token(&self, token: FrontToken, now: Timestamp) -> Result<(), LedgerError>;
 }
