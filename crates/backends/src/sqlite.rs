@@ -8,6 +8,7 @@ mod admit;
 mod api_calls;
 mod backup;
 mod callbacks;
+mod clicks;
 mod commit_number;
 mod digest;
 mod directory;

@@ -4,6 +4,7 @@
 //! and checks them before anything is accepted. Its stored form carries a version, since it outlives this binary.
 
 mod html;
+mod links;
 mod outline;
 
 use std::fmt;

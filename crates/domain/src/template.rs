@@ -49,6 +49,9 @@ pub struct Template {
     /// Whether a missing variable is nothing instead of an error.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lenient: bool,
+    /// Whether clicks on its links are counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub track_clicks: bool,
 }
 
 /// A template, and the variables that it is given.
@@ -315,7 +318,15 @@ mod tests {
 
     fn template(makes: Makes, source: &str) -> Template {
         let name = "test".to_owned();
-        Template { name, version: 1, makes, source: source.to_owned(), variables: Vec::new(), lenient: false }
+        Template {
+            name,
+            version: 1,
+            makes,
+            source: source.to_owned(),
+            variables: Vec::new(),
+            lenient: false,
+            track_clicks: false,
+        }
     }
 
     fn render(makes: Makes, source: &str, variables: Json) -> Result<Content, TemplateError> {

@@ -141,7 +141,14 @@ fn admissions(now: Timestamp) -> Vec<Arc<Admission>> {
             part: 0,
         };
         let deliveries = vec![delivery];
-        Arc::new(Admission { message, deliveries, born_leased: Vec::new(), idempotency: None, dedupe: None })
+        Arc::new(Admission {
+            message,
+            deliveries,
+            born_leased: Vec::new(),
+            idempotency: None,
+            dedupe: None,
+            links: Vec::new(),
+        })
     };
     std::iter::repeat_with(admission).take(TOGETHER).collect()
 }

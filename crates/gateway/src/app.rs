@@ -18,7 +18,7 @@ use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::signature::Nonces;
 use pipeline::{
     AddressBook, Allowances, Answered, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats, Intake, IntakeConfig,
-    Post, Routing, SweepConfig, Sweeper, TemplateBook, WatchConfig, Watcher, WebhookSender,
+    Links, Post, Routing, SweepConfig, Sweeper, TemplateBook, WatchConfig, Watcher, WebhookSender,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -34,6 +34,8 @@ const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Person-times a day that WeCom allows an application for each account of its company (path/90312).
 const PERSON_TIMES_PER_ACCOUNT: u32 = 200;
 
+/// The name of the secret that counted links are signed with.
+const LINKS: &str = "links";
 /// How often it is written down what keys with a limit have sent.
 const NOTE_USES_EVERY: Duration = Duration::from_secs(1);
 
@@ -262,7 +264,12 @@ impl House {
             dispatch,
             ways,
         );
-        let intake_config = IntakeConfig { idempotency_window: IDEMPOTENCY_WINDOW, waiting: config.http.waiting };
+        let links = match &config.public_url {
+            Some(public_url) => Some(Links::new(public_url, backends.ledger.own_secret(LINKS).await?.into())),
+            None => None,
+        };
+        let intake_config =
+            IntakeConfig { idempotency_window: IDEMPOTENCY_WINDOW, waiting: config.http.waiting, links: links.clone() };
         let metrics = observe::metrics();
         let handle = dispatcher.handle();
         let recaller = handle.recaller();
@@ -310,6 +317,7 @@ impl House {
         let api = Api {
             hooks,
             callbacks,
+            links,
             front: ways_in::front(config, &front_channels),
             front_tokens,
             verify_files: config.http.verify_files.clone(),

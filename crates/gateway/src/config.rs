@@ -35,6 +35,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where files are kept.
     pub data_dir: PathBuf,
+    /// Where this gateway is reached from outside; needed to count clicks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// Whether a proxy in front ends TLS; needed to listen beyond loopback.
     pub behind_proxy: bool,
     /// The application that members are addressed through when a message names none.
@@ -116,6 +119,7 @@ impl Default for Config {
         Self {
             listen: ([127, 0, 0, 1], 8686).into(),
             data_dir: PathBuf::from("./hongyan-data"),
+            public_url: None,
             behind_proxy: false,
             default_app: None,
             wecom: WecomSection::default(),

@@ -50,6 +50,7 @@ pub fn templates() -> Vec<Template> {
             source: source.template()?.to_owned(),
             variables: Vec::new(),
             lenient: true,
+            track_clicks: false,
         })
     });
     built_in.collect()

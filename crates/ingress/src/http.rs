@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::callback::{self, CallbackBook};
+use crate::click;
 use crate::front::{self, FrontConfig, FrontTokens};
 use crate::hooks::{self, Hooks};
 use axum::extract::{Request, State};
@@ -65,6 +66,8 @@ pub struct Api {
     pub hooks: Hooks,
     /// What WeCom calls back.
     pub callbacks: Arc<CallbackBook>,
+    /// Reads links that are counted; without it there are none.
+    pub links: Option<pipeline::Links>,
     /// What the drop-in front knows, and the tokens that it handed out.
     pub front: FrontConfig,
     /// See [`Api::front`].
@@ -126,6 +129,7 @@ pub fn router(api: Api) -> Router {
         .merge(hooks::router())
         .merge(callback::router())
         .merge(front::router())
+        .merge(click::router())
         .route("/{file}", axum::routing::get(verify_file))
         .fallback(async || {
             ApiError::not_found("there is nothing at this path").with_hint("the API is described at /docs")

@@ -4,6 +4,7 @@
 //! holds a `Receipt`. Knows nothing about channels or databases.
 
 pub mod callback;
+mod click;
 pub mod front;
 pub mod hooks;
 pub mod http;

@@ -28,6 +28,7 @@ use self::to_its_end::ToItsEnd;
 use crate::crash_point;
 use crate::dispatch::{DispatcherHandle, Reservation};
 use crate::ids::IdSource;
+use crate::links::Links;
 use crate::media::Fetch;
 use crate::ports::{Accepted, Admission, BornLeased, Claimed, Clock, DedupeEntry, Idempotency, Ledger, LedgerError};
 use crate::routing::{Parcel, Planned, Planner, own_recipients, request_hash, speaks_to_group};
@@ -43,6 +44,8 @@ pub struct IntakeConfig {
     pub idempotency_window: Duration,
     /// How many submissions may wait to be stored at once.
     pub waiting: usize,
+    /// Puts redirects in the place of links that are counted; without it none are.
+    pub links: Option<Links>,
 }
 
 /// Proof that a message is on disk.
@@ -330,8 +333,11 @@ impl Intake {
         Ok(Way { choice, deliveries, ..drawn.way })
     }
 
-    fn prepare(&self, grant: &Grant, ready: Ready, now: Timestamp) -> Result<Prepared, AcceptError> {
+    fn prepare(&self, grant: &Grant, mut ready: Ready, now: Timestamp) -> Result<Prepared, AcceptError> {
         let id = self.ids.next(now);
+        // Two messages that say the same are the same, whatever their links are called.
+        let said = ready.content.clone();
+        let links = self.count_links(&mut ready, id);
         let idempotency = ready.submission.idempotency.clone().map(|(key, hash)| Idempotency {
             key,
             hash,
@@ -339,7 +345,7 @@ impl Intake {
         });
         let (Drawn { way, ready, app }, planned) = self.draw(grant, ready, id, now)?;
         let Ready { submission, content, template } = ready;
-        let said = (&content, &submission.options);
+        let said = (&said, &submission.options);
         let dedupe = submission.dedupe.as_ref().map(|dedupe| dedupe_entry(dedupe, said, &way.to, &app, now));
         let (mut deliveries, mut reservations) = (Vec::with_capacity(planned.len()), Vec::new());
         for (index, Planned { delivery, request }) in planned.into_iter().enumerate() {
@@ -371,8 +377,19 @@ impl Intake {
         let born =
             |reserved: &Reserved| BornLeased { index: reserved.index, equal_since: reserved.place.equal_since(now) };
         let born_leased = reservations.iter().map(born).collect();
-        let admission = Arc::new(Admission { message, deliveries, born_leased, idempotency, dedupe });
+        let admission = Arc::new(Admission { message, deliveries, born_leased, idempotency, dedupe, links });
         Ok(Prepared { admission, reservations })
+    }
+
+    /// Puts redirects in the place of the links of a template that counts them; returns where they lead.
+    fn count_links(&self, ready: &mut Ready, id: MessageId) -> Vec<String> {
+        let (Some(links), Some(made_by)) = (&self.config.links, &ready.template) else { return Vec::new() };
+        if !self.templates.tracks_clicks(&made_by.name, made_by.version) {
+            return Vec::new();
+        }
+        let (redirected, targets) = links.redirect(&ready.content, id);
+        ready.content = redirected;
+        targets
     }
 
     /// Draws a submission's way: every check, and every delivery it begins with.

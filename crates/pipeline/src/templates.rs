@@ -29,7 +29,7 @@ impl TemplateBook {
     pub fn with_built_in(templates: impl IntoIterator<Item = Template>) -> Self {
         let kept = |template: Template| {
             let name = template.name.clone();
-            let record = TemplateRecord { template, active: true, created_at: Timestamp::from_millis(0) };
+            let record = TemplateRecord { template, active: true, weight: 0, created_at: Timestamp::from_millis(0) };
             (name, Arc::new(Kept { record, compiled: OnceLock::new() }))
         };
         Self { built_in: Arc::new(templates.into_iter().map(kept).collect()), ..Self::default() }
@@ -84,6 +84,28 @@ impl TemplateBook {
         compiled.clone().map_err(|error| template_violation(&error, "template"))
     }
 
+    /// The version that a name stands for this time, if it stands for several; `random` lies in 0..1.
+    fn drawn(&self, name: &str, random: f64) -> Option<u32> {
+        let by_name = self.by_name.read();
+        let weighted = by_name.get(name)?.iter().filter(|kept| kept.record.weight > 0);
+        let total: f64 = weighted.clone().map(|kept| f64::from(kept.record.weight)).sum();
+        let mut place = random * total;
+        let mut last = None;
+        for kept in weighted {
+            last = Some(kept.record.template.version);
+            place -= f64::from(kept.record.weight);
+            if place < 0.0 {
+                break;
+            }
+        }
+        last
+    }
+
+    /// Whether clicks on the links of a version are counted.
+    pub(crate) fn tracks_clicks(&self, name: &str, version: Option<u32>) -> bool {
+        self.get(name, version).is_ok_and(|compiled| compiled.template().track_clicks)
+    }
+
     /// The built-in template of a name that none is kept under, or that is asked for as version 0.
     fn built_in_for(&self, name: &str, version: Option<u32>) -> Option<Arc<Kept>> {
         let wanted = match version {
@@ -98,7 +120,8 @@ impl TemplateBook {
     /// # Errors
     /// A violation of `template` or `variables`, with line and column.
     pub fn render(&self, wanted: TemplateUse) -> Result<(Content, TemplateUse), Violation> {
-        let compiled = self.get(&wanted.name, wanted.version)?;
+        let drawn = wanted.version.or_else(|| self.drawn(&wanted.name, rand::random()));
+        let compiled = self.get(&wanted.name, drawn)?;
         let content = compiled.render(&wanted.variables).map_err(|error| {
             let is_given = matches!(error.kind, TemplateErrorKind::Missing | TemplateErrorKind::WrongKind);
             template_violation(&error, if is_given { "variables" } else { "template" })

@@ -84,6 +84,7 @@ pub(super) fn note_card(connection: &Connection, message: MessageId, content: &C
 
 /// Forgets what is kept beside a message.
 pub(super) fn forget_message(connection: &Connection, message: MessageId) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM link WHERE message_id = ?")?.execute([message.to_bytes()])?;
     connection.prepare_cached("DELETE FROM card WHERE message_id = ?")?.execute([message.to_bytes()])?;
     connection.prepare_cached("DELETE FROM feedback WHERE message_id = ?")?.execute([message.to_bytes()]).map(drop)
 }

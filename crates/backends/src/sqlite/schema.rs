@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../migrations/sqlite/0007_webhooks.sql")),
     (8, include_str!("../../migrations/sqlite/0008_callbacks.sql")),
     (9, include_str!("../../migrations/sqlite/0009_front.sql")),
+    (10, include_str!("../../migrations/sqlite/0010_clicks.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

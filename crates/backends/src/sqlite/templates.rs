@@ -25,7 +25,25 @@ fn set_active(connection: &Connection, name: &str, version: u32) -> rusqlite::Re
     if !connection.query_row(found, params![name, version], |row| row.get(0))? {
         return Ok(false);
     }
-    connection.execute("UPDATE template SET active = (version = ?2) WHERE name = ?1", params![name, version])?;
+    connection.execute(
+        "UPDATE template SET active = (version = ?2), weight = NULL WHERE name = ?1",
+        params![name, version],
+    )?;
+    Ok(true)
+}
+
+fn split(connection: &Connection, name: &str, weights: &[(u32, u32)]) -> rusqlite::Result<bool> {
+    let mut find = connection.prepare_cached("SELECT 1 FROM template WHERE name = ? AND version = ?")?;
+    for (version, _) in weights {
+        if !find.exists(params![name, version])? {
+            return Ok(false);
+        }
+    }
+    connection.execute("UPDATE template SET weight = NULL WHERE name = ?", [name])?;
+    for (version, weight) in weights {
+        connection
+            .execute("UPDATE template SET weight = ? WHERE name = ? AND version = ?", params![weight, name, version])?;
+    }
     Ok(true)
 }
 
@@ -34,11 +52,12 @@ impl Templates for SqliteLedger {
     async fn templates(&self) -> Result<Vec<TemplateRecord>, LedgerError> {
         let find = |connection: &mut Connection| {
             let mut find = connection
-                .prepare_cached("SELECT body, active, created_at FROM template ORDER BY name, version DESC")?;
+                .prepare_cached("SELECT body, active, created_at, weight FROM template ORDER BY name, version DESC")?;
             let found = find.query_map([], |row| {
                 let body = row.get_ref(0)?.as_str()?;
                 let template = serde_json::from_str(body).map_err(|error| rows::corrupt(error.to_string()))?;
-                Ok(TemplateRecord { template, active: row.get(1)?, created_at: rows::time(row, 2)? })
+                let weight = row.get::<_, Option<u32>>(3)?.unwrap_or(0);
+                Ok(TemplateRecord { template, active: row.get(1)?, weight, created_at: rows::time(row, 2)? })
             })?;
             found.collect()
         };
@@ -52,6 +71,11 @@ impl Templates for SqliteLedger {
     async fn activate_template(&self, name: &str, version: u32) -> Result<bool, LedgerError> {
         let name = name.to_owned();
         self.writer.change("activate a template", move |connection| set_active(connection, &name, version)).await
+    }
+
+    async fn split_template(&self, name: &str, weights: Vec<(u32, u32)>) -> Result<bool, LedgerError> {
+        let name = name.to_owned();
+        self.writer.change("split a template", move |connection| split(connection, &name, &weights)).await
     }
 
     async fn forget_template(&self, name: &str) -> Result<bool, LedgerError> {

@@ -64,6 +64,7 @@ fn admission(words: &str) -> Arc<Admission> {
         born_leased: Vec::new(),
         idempotency: None,
         dedupe: None,
+        links: Vec::new(),
     })
 }
 

@@ -59,7 +59,14 @@ fn admission(caller: &str, text: &str) -> Admission {
         digest: None,
         part: 0,
     };
-    Admission { message, deliveries: vec![delivery], born_leased: Vec::new(), idempotency: None, dedupe: None }
+    Admission {
+        message,
+        deliveries: vec![delivery],
+        born_leased: Vec::new(),
+        idempotency: None,
+        dedupe: None,
+        links: Vec::new(),
+    }
 }
 
 async fn claim(ledger: &SqliteLedger, now: Timestamp) -> Vec<Claimed> {

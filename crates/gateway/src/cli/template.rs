@@ -30,6 +30,9 @@ pub(super) enum TemplateCommand {
         /// Let a missing variable be nothing instead of an error
         #[arg(long)]
         lenient: bool,
+        /// Count clicks on its links; the gateway needs public_url
+        #[arg(long)]
+        track_clicks: bool,
         /// Leave the version active that is
         #[arg(long)]
         keep_active: bool,
@@ -51,6 +54,19 @@ pub(super) enum TemplateCommand {
         /// Which version
         #[arg(value_name = "VERSION")]
         template_version: u32,
+    },
+    /// Let the name stand for several versions, each as often as its weight says; activating one ends it
+    Split {
+        /// Its name
+        name: String,
+        /// Such as 2=1 3=1: version and weight
+        #[arg(required = true, value_name = "VERSION=WEIGHT")]
+        weights: Vec<String>,
+    },
+    /// Compare what its versions brought in the last 30 days: delivered, clicked, pressed
+    Figures {
+        /// Its name
+        name: String,
     },
     /// Forget a template with all its versions
     Forget {
@@ -91,7 +107,7 @@ pub(super) async fn run(command: TemplateCommand, context: &Context) -> anyhow::
     };
     let result = match &command {
         TemplateCommand::List => gateway.get("/v1/templates").await,
-        TemplateCommand::Put { name, file, makes, declare, lenient, keep_active } => {
+        TemplateCommand::Put { name, file, makes, declare, lenient, track_clicks, keep_active } => {
             let variables: Value = match declare {
                 Some(path) => serde_json::from_str(&read_text(path)?)
                     .with_context(|| format!("{} is not JSON", path.display()))?,
@@ -100,7 +116,8 @@ pub(super) async fn run(command: TemplateCommand, context: &Context) -> anyhow::
             let source = read_text(file)?;
             let source = source.strip_suffix('\n').unwrap_or(&source);
             let body = json!({
-                "makes": makes.name(), "source": source, "variables": variables, "lenient": lenient, "activate": !keep_active,
+                "makes": makes.name(), "source": source, "variables": variables, "lenient": lenient,
+                "track_clicks": track_clicks, "activate": !keep_active,
             });
             gateway.put(&path(name, ""), &body).await
         }
@@ -111,6 +128,10 @@ pub(super) async fn run(command: TemplateCommand, context: &Context) -> anyhow::
         TemplateCommand::Activate { name, template_version } => {
             gateway.post(&path(name, "/activate"), Some(&json!({ "version": template_version })), None).await
         }
+        TemplateCommand::Split { name, weights } => {
+            gateway.post(&path(name, "/split"), Some(&json!({ "versions": versions(weights)? })), None).await
+        }
+        TemplateCommand::Figures { name } => gateway.get(&path(name, "/figures")).await,
         TemplateCommand::Forget { name } => gateway.delete(&path(name, "")).await,
     };
     match result {
@@ -120,10 +141,39 @@ pub(super) async fn run(command: TemplateCommand, context: &Context) -> anyhow::
             TemplateCommand::List => answer.as_array().into_iter().flatten().for_each(|version| show(version, context)),
             TemplateCommand::Put { .. } | TemplateCommand::Activate { .. } => show(&answer, context),
             TemplateCommand::Preview { .. } => print(&shown(&answer)),
-            TemplateCommand::Forget { .. } => context.say("done", "完成"),
+            TemplateCommand::Figures { .. } => {
+                answer.as_array().into_iter().flatten().for_each(|one| brought(one, context))
+            }
+            TemplateCommand::Split { .. } | TemplateCommand::Forget { .. } => context.say("done", "完成"),
         },
     }
     Ok(DONE)
+}
+
+/// `2=1 3=1`: versions and their weights.
+fn versions(weights: &[String]) -> anyhow::Result<Vec<Value>> {
+    let read = |text: &String| {
+        let (version, weight) = text.split_once('=')?;
+        Some(json!({ "version": version.parse::<u32>().ok()?, "weight": weight.parse::<u32>().ok()? }))
+    };
+    weights
+        .iter()
+        .map(|text| read(text).with_context(|| format!("`{text}` is no version and weight such as 2=1")))
+        .collect()
+}
+
+/// What a version brought, a line.
+fn brought(one: &Value, context: &Context) {
+    let share = |part: &Value| {
+        let (part, of) = (part.as_f64().unwrap_or(0.0), one["delivered"].as_f64().unwrap_or(0.0));
+        if of > 0.0 { format!("{:.1}%", 100.0 * part / of) } else { "–".to_owned() }
+    };
+    let (version, messages, delivered) = (&one["version"], &one["messages"], &one["delivered"]);
+    let (clicks, presses, clicked) = (&one["clicks"], &one["presses"], share(&one["clicked"]));
+    context.say(
+        format!("v{version}  {messages} messages, {delivered} delivered, {clicks} clicks ({clicked} of messages), {presses} presses"),
+        format!("v{version}  {messages} 条消息，送达 {delivered}，点击 {clicks} 次（{clicked} 的消息被点击），按钮 {presses} 次"),
+    );
 }
 
 /// One version, a line.

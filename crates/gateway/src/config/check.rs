@@ -40,6 +40,12 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
             );
         }
     }
+    if let Some(url) = &config.public_url
+        && !url.starts_with("https://")
+        && !url.starts_with("http://")
+    {
+        bail!("public_url: `{url}` is no web address, such as https://hongyan.example.com");
+    }
     check_ways(config, &mut warnings)?;
     super::hooks::check(config, &mut warnings)?;
     super::webhooks::check(config)?;

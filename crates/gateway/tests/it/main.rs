@@ -4,6 +4,7 @@
 mod add_user;
 mod api_quota;
 mod callbacks;
+mod clicks;
 mod command_line;
 mod conservation;
 mod content;

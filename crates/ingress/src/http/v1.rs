@@ -58,6 +58,8 @@ const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
     || routes!(templates::put, templates::forget),
     || routes!(templates::activate),
     || routes!(templates::preview),
+    || routes!(templates::split),
+    || routes!(templates::figures),
     || routes!(callbacks::list),
     || routes!(callbacks::set_keys),
     || routes!(callbacks::attempts),

@@ -10,6 +10,7 @@
 mod admissions;
 mod api_calls;
 mod callbacks;
+mod clicks;
 mod directory;
 mod keys;
 mod media;
@@ -25,6 +26,7 @@ use std::fmt;
 pub use self::admissions::{Accepted, Admission, Admissions, BornLeased, DedupeEntry, Idempotency};
 pub use self::api_calls::ApiCalls;
 pub use self::callbacks::{CallbackKeys, Callbacks, Effects, FeedbackRecord, HeardAnswer, HeardRecord, Word};
+pub use self::clicks::{Clicks, TemplateFigures};
 pub use self::directory::{Directory, Person};
 pub use self::keys::{FrontToken, KeyUse, Keys};
 pub use self::media::{Media, MediaRecord, Upload};
@@ -43,7 +45,19 @@ pub use self::webhooks::{Posted, Told, WebhookBacklog, WebhookEvent, Webhooks};
 
 /// All of the ledger.
 pub trait Ledger:
-    Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing + Webhooks + Callbacks
+    Admissions
+    + Queue
+    + Upkeep
+    + Records
+    + Keys
+    + Directory
+    + Media
+    + ApiCalls
+    + Templates
+    + Sealing
+    + Webhooks
+    + Callbacks
+    + Clicks
 {
 }
 impl<T> Ledger for T where
@@ -59,6 +73,7 @@ impl<T> Ledger for T where
         + Sealing
         + Webhooks
         + Callbacks
+        + Clicks
 {
 }
 

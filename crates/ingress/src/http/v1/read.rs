@@ -40,7 +40,8 @@ pub(super) async fn read(
     need(&caller, Scope::Read)?;
     let record = api.ledger.message(parse_id(&id)?, caller.reads()).await?.ok_or_else(unknown_message)?;
     let feedback = api.ledger.feedback(record.message.id).await?;
-    Ok(Json(MessageView::from(record).with_feedback(feedback)))
+    let links = api.ledger.clicks(record.message.id).await?;
+    Ok(Json(MessageView::from(record).with_feedback(feedback, links)))
 }
 
 #[derive(Deserialize, IntoParams)]

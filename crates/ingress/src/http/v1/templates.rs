@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::{Compiled, Makes, Scope, Template, Variable, VariableKind, Violation, is_template_name};
-use pipeline::ports::TemplateRecord;
+use pipeline::ports::{TemplateFigures, TemplateRecord};
 use pipeline::template_violation;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -18,6 +18,9 @@ use super::read_json;
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
+
+/// Of which time figures are.
+const FIGURES_OF: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
 
 /// A template.
 #[derive(Deserialize, ToSchema)]
@@ -36,6 +39,9 @@ pub(super) struct TemplateBody {
     /// Whether a missing variable is nothing instead of an error.
     #[serde(default)]
     lenient: bool,
+    /// Whether clicks on its links are counted; needs `public_url`.
+    #[serde(default)]
+    track_clicks: bool,
     /// Whether the name stands for this version from now on; default: yes.
     #[serde(default = "yes")]
     activate: bool,
@@ -81,18 +87,29 @@ pub(super) struct TemplateView {
     uses: Vec<String>,
     /// Whether a missing variable is nothing.
     lenient: bool,
+    /// Whether clicks on its links are counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    track_clicks: bool,
+    /// How often the name stands for it, beside other versions with a weight.
+    #[serde(skip_serializing_if = "is_zero")]
+    weight: u32,
     /// When it was kept.
     created_at: String,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(weight: &u32) -> bool {
+    *weight == 0
+}
+
 impl From<TemplateRecord> for TemplateView {
-    fn from(TemplateRecord { template, active, created_at }: TemplateRecord) -> Self {
+    fn from(TemplateRecord { template, active, weight, created_at }: TemplateRecord) -> Self {
         let uses = Compiled::new(template.clone()).map(|compiled| compiled.used()).unwrap_or_default();
-        let Template { name, version, makes, source, variables, lenient } = template;
+        let Template { name, version, makes, source, variables, lenient, track_clicks } = template;
         let view = |Variable { name, kind, default, example }| VariableView { name, kind, default, example };
         let variables = variables.into_iter().map(view).collect();
         let created_at = created_at.to_string();
-        Self { name, version, active, makes, source, variables, uses, lenient, created_at }
+        Self { name, version, active, makes, source, variables, uses, lenient, track_clicks, weight, created_at }
     }
 }
 
@@ -112,7 +129,12 @@ pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<
     let stands_alone = |template: &Template| !kept.iter().any(|record| record.template.name == template.name);
     let built_in = api.templates.built_in().into_iter().map(|template| {
         let active = stands_alone(&template);
-        TemplateView::from(TemplateRecord { template, active, created_at: domain::Timestamp::from_millis(0) })
+        TemplateView::from(TemplateRecord {
+            template,
+            active,
+            weight: 0,
+            created_at: domain::Timestamp::from_millis(0),
+        })
     });
     let built_in: Vec<_> = built_in.collect();
     Ok(Json(kept.into_iter().map(TemplateView::from).chain(built_in).collect()))
@@ -145,8 +167,13 @@ pub(super) async fn put(
             .with_hint("1 to 64 of a-z, 0-9, `-`, `_` and `.`")
             .into());
     }
-    let TemplateBody { makes, source, variables, lenient, activate } = body;
-    let template = Template { name, version: 0, makes, source, variables, lenient };
+    let TemplateBody { makes, source, variables, lenient, track_clicks, activate } = body;
+    if track_clicks && state.links.is_none() {
+        return Err(Violation::new("invalid", "track_clicks", "needs `public_url`, which is not configured")
+            .with_hint("say in the configuration where this gateway is reached from outside")
+            .into());
+    }
+    let template = Template { name, version: 0, makes, source, variables, lenient, track_clicks };
     Compiled::new(template.clone()).map_err(|error| template_violation(&error, "source"))?;
     let version = state.ledger.put_template(template.clone(), activate, state.clock.now()).await?;
     state.templates.refresh(state.ledger.as_ref()).await?;
@@ -189,6 +216,110 @@ pub(super) async fn activate(
     }
     state.templates.refresh(state.ledger.as_ref()).await?;
     Ok(Json(version_of(&state, &name, version).await?.into()))
+}
+
+/// Which versions, and how often each.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SplitBody {
+    /// At least two versions, each with a weight of 1 to 1000.
+    versions: Vec<WeightBody>,
+}
+
+/// A version and its weight.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WeightBody {
+    /// Counted from 1.
+    version: u32,
+    /// How often, beside the others.
+    weight: u32,
+}
+
+/// Lets the name stand for several versions, each as often as its weight says. Activating one ends it.
+#[utoipa::path(
+    post,
+    path = "/v1/templates/{name}/split",
+    tag = "templates",
+    params(("name" = String, Path, description = "The template")),
+    request_body = SplitBody,
+    responses(
+        (status = 204, description = "It is split"),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+        (status = 403, description = "Not an administrator's key", body = ErrorEnvelope),
+        (status = 404, description = "No such version", body = ErrorEnvelope),
+        (status = 422, description = "Fewer than two versions, or a weight out of bounds", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn split(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    need(&caller, Scope::Admin)?;
+    let SplitBody { versions } = read_json(&state, body).await?;
+    if versions.len() < 2 {
+        return Err(Violation::new("too_few", "versions", "names fewer than two versions")
+            .with_hint("activate one instead")
+            .into());
+    }
+    if let Some(i) = versions.iter().position(|one| !(1..=1000).contains(&one.weight)) {
+        return Err(Violation::new("invalid", format!("versions[{i}].weight"), "is not between 1 and 1000").into());
+    }
+    let weights = versions.into_iter().map(|one| (one.version, one.weight)).collect();
+    if !state.ledger.split_template(&name, weights).await? {
+        return Err(unknown());
+    }
+    state.templates.refresh(state.ledger.as_ref()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a version of a template brought.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FiguresView {
+    /// Which version.
+    version: u32,
+    /// Messages that it made.
+    messages: u64,
+    /// Of them, those that were taken for somebody. Whether anybody read them nobody knows.
+    delivered: u64,
+    /// Clicks on their links.
+    clicks: u64,
+    /// Messages of which a link was clicked.
+    clicked: u64,
+    /// Presses of their buttons.
+    presses: u64,
+}
+
+/// Compares what the versions of a template brought in the last 30 days.
+#[utoipa::path(
+    get,
+    path = "/v1/templates/{name}/figures",
+    tag = "templates",
+    params(("name" = String, Path, description = "The template")),
+    responses(
+        (status = 200, description = "The versions that made messages", body = Vec<FiguresView>),
+        (status = 401, description = "No key that works", body = ErrorEnvelope),
+    )
+)]
+pub(super) async fn figures(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<FiguresView>>, ApiError> {
+    need(&caller, Scope::Read)?;
+    let since = api.clock.now() - FIGURES_OF;
+    let figures = api.ledger.template_figures(&name, caller.reads(), since).await?;
+    let view = |TemplateFigures { version, messages, delivered, clicks, clicked, presses }| FiguresView {
+        version,
+        messages,
+        delivered,
+        clicks,
+        clicked,
+        presses,
+    };
+    Ok(Json(figures.into_iter().map(view).collect()))
 }
 
 /// What to try a template with.

@@ -55,6 +55,18 @@ pub(super) struct MessageView {
     /// Who did what with its card.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     feedback: Vec<FeedbackView>,
+    /// Links that are counted; by whom they were clicked nobody knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<LinkView>,
+}
+
+/// A link that is counted.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LinkView {
+    /// Where it leads.
+    target: String,
+    /// How often it was clicked.
+    clicks: u64,
 }
 
 /// Somebody did something with a message's card.
@@ -72,9 +84,10 @@ pub(super) struct FeedbackView {
 }
 
 impl MessageView {
-    pub(super) fn with_feedback(self, feedback: Vec<FeedbackRecord>) -> Self {
+    pub(super) fn with_feedback(self, feedback: Vec<FeedbackRecord>, links: Vec<(String, u64)>) -> Self {
         let view = |FeedbackRecord { at, who, action, key }| FeedbackView { at: at.to_string(), who, action, key };
-        Self { feedback: feedback.into_iter().map(view).collect(), ..self }
+        let links = links.into_iter().map(|(target, clicks)| LinkView { target, clicks }).collect();
+        Self { feedback: feedback.into_iter().map(view).collect(), links, ..self }
     }
 }
 
@@ -290,6 +303,7 @@ impl From<MessageRecord> for MessageView {
             recipients,
             deliveries: record.deliveries.into_iter().map(DeliveryView::from).collect(),
             feedback: Vec::new(),
+            links: Vec::new(),
         }
     }
 }

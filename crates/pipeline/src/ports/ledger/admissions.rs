@@ -20,6 +20,8 @@ pub struct Admission {
     pub idempotency: Option<Idempotency>,
     /// What makes a later submission a repeat of this one.
     pub dedupe: Option<DedupeEntry>,
+    /// Where the links of its content lead that are counted.
+    pub links: Vec<String>,
 }
 
 /// A delivery that is claimed by the commit that accepts it.

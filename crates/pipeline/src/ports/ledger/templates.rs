@@ -12,6 +12,8 @@ pub struct TemplateRecord {
     pub template: Template,
     /// Whether it is the one that its name stands for.
     pub active: bool,
+    /// How often the name stands for it, beside other versions with a weight; 0 where it does not.
+    pub weight: u32,
     /// When it was kept.
     pub created_at: Timestamp,
 }
@@ -37,6 +39,13 @@ pub trait Templates: Send + Sync {
     /// # Errors
     /// [`LedgerError`] if nothing was changed.
     async fn activate_template(&self, name: &str, version: u32) -> Result<bool, LedgerError>;
+
+    /// Lets the name stand for several versions, each as often as its weight says; `false` if one of them is not there.
+    /// Activating a version ends it.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if nothing was changed.
+    async fn split_template(&self, name: &str, weights: Vec<(u32, u32)>) -> Result<bool, LedgerError>;
 
     /// Forgets a template with all its versions; `false` if there is none such.
     ///
