@@ -6,6 +6,7 @@
 
 mod admit;
 mod api_calls;
+mod audit;
 mod backup;
 mod callbacks;
 mod clicks;

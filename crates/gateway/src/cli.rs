@@ -4,6 +4,7 @@
 //! 0 done, 1 something failed here, 2 misused, 3 refused by the server, 4 not delivered, 5 not reachable now,
 //! 6 uncertain, 7 delivered to some.
 
+mod audit;
 mod backup;
 mod chinese;
 mod config;
@@ -117,6 +118,9 @@ enum Command {
     /// Look at what waits for business systems
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// Look at what administrators changed
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Look at the master keys that seal what is kept, and change them
     #[command(subcommand)]
     Encryption(encryption::EncryptionCommand),
@@ -225,6 +229,7 @@ async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         Command::Directory(command) => directory::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,
         Command::Webhook(command) => webhook::run(command, context).await,
+        Command::Audit(command) => audit::run(command, context).await,
         Command::Encryption(command) => encryption::run(command, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Doctor => doctor::run(context).await,

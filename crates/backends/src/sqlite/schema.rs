@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../../migrations/sqlite/0008_callbacks.sql")),
     (9, include_str!("../../migrations/sqlite/0009_front.sql")),
     (10, include_str!("../../migrations/sqlite/0010_clicks.sql")),
+    (11, include_str!("../../migrations/sqlite/0011_audit.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

@@ -20,7 +20,8 @@ use crate::sealing::{Keyring, Place, key_of};
 const PROBE: &[u8] = b"hongyan";
 
 /// Kinds of sealed values, as they are bound to their places.
-const KINDS: [&str; 9] = ["content", "notes", "request", "attempt", "person", "secret", "event", "schedule", "link"];
+const KINDS: [&str; 10] =
+    ["content", "notes", "request", "attempt", "person", "secret", "event", "schedule", "link", "audit"];
 
 /// Registers the functions on a connection.
 pub(super) fn register(connection: &Connection, keyring: &Keyring) -> rusqlite::Result<()> {
@@ -192,6 +193,10 @@ fn reseal_the_rest(connection: &Connection) -> rusqlite::Result<()> {
         .execute("UPDATE api_key SET secret = resealed_text('secret', hash, secret) WHERE secret IS NOT NULL", [])?;
     connection
         .execute("UPDATE webhook_event SET body = resealed_text('event', key, body) WHERE body IS NOT NULL", [])?;
+    connection.execute(
+        "UPDATE audit SET before = resealed_text('audit', number, before), after = resealed_text('audit', number, after)",
+        [],
+    )?;
     connection.execute("UPDATE own_secret SET body = resealed_text('secret', name, body)", [])?;
     connection.execute("UPDATE link SET target = resealed_text('link', message_id, target)", [])?;
     connection.execute("UPDATE callback_keys SET body = resealed_text('secret', callback, body)", [])?;

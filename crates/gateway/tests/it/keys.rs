@@ -111,3 +111,29 @@ async fn a_key_sends_as_much_as_it_may_in_a_minute_and_a_day_also_over_a_restart
     assert_eq!(erp.submit(text_to(&["lisi"], "4")).await.status, 202);
     house.stop().await;
 }
+
+#[tokio::test]
+async fn what_administrators_change_is_recorded_and_a_changed_record_is_named() {
+    let house = TestHouse::start().await;
+    house.caller("erp", json!({ "scopes": ["send"] })).await;
+    let template = json!({ "makes": "text", "source": "{{ x }}" }).to_string();
+    house.caller.request(reqwest::Method::PUT, "/v1/templates/t", Some(template), &[]).await;
+    let erp = house.caller("crm", json!({})).await;
+    assert_eq!(erp.get("/v1/audit").await.status, 403);
+    let entries = house.caller.get("/v1/audit").await.json();
+    let actions: Vec<_> = entries.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["key.create", "template.put", "key.create"]);
+    assert_eq!(entries[1]["after"]["source"], "{{ x }}", "{entries:#}");
+    assert!(!entries.to_string().contains(&erp.key), "no key is in it");
+    assert_eq!(house.caller.get("/v1/audit/verify").await.json()["whole"], true);
+    for (sql, broken) in [
+        ("UPDATE audit SET subject = 'other' WHERE number = 2", 2),
+        ("UPDATE audit SET subject = 't' WHERE number = 2; DELETE FROM audit WHERE number = 3", 3),
+    ] {
+        let ledger = rusqlite::Connection::open(house.config.data_dir.join("ledger.sqlite")).unwrap();
+        ledger.execute_batch(sql).unwrap();
+        let verified = house.caller.get("/v1/audit/verify").await.json();
+        assert_eq!((&verified["whole"], &verified["first_broken"]), (&json!(false), &json!(broken)));
+    }
+    house.stop().await;
+}

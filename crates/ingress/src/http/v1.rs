@@ -1,6 +1,7 @@
 //! `/v1`: messages, what they are made of, and what becomes of them.
 
 mod act;
+mod audit;
 mod batch;
 mod callbacks;
 mod directory;
@@ -66,6 +67,8 @@ const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
     || routes!(media::read),
     || routes!(webhooks::list),
     || routes!(webhooks::retry),
+    || routes!(audit::list),
+    || routes!(audit::verify),
     || routes!(encryption::show),
     || routes!(encryption::rotate),
     || routes!(encryption::retire),

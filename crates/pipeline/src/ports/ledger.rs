@@ -9,6 +9,7 @@
 
 mod admissions;
 mod api_calls;
+mod audit;
 mod callbacks;
 mod clicks;
 mod directory;
@@ -25,6 +26,7 @@ use std::fmt;
 
 pub use self::admissions::{Accepted, Admission, Admissions, BornLeased, DedupeEntry, Idempotency};
 pub use self::api_calls::ApiCalls;
+pub use self::audit::{Audit, AuditEntry, AuditRecord};
 pub use self::callbacks::{CallbackKeys, Callbacks, Effects, FeedbackRecord, HeardAnswer, HeardRecord, Word};
 pub use self::clicks::{Clicks, TemplateFigures};
 pub use self::directory::{Directory, Person};
@@ -58,6 +60,7 @@ pub trait Ledger:
     + Webhooks
     + Callbacks
     + Clicks
+    + Audit
 {
 }
 impl<T> Ledger for T where
@@ -74,6 +77,7 @@ impl<T> Ledger for T where
         + Webhooks
         + Callbacks
         + Clicks
+        + Audit
 {
 }
 

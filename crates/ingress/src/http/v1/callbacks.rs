@@ -12,7 +12,7 @@ use domain::{Scope, Violation};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::read_json;
+use super::{audit, read_json};
 use crate::callback::{CallbackTry, KeyPair};
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
@@ -150,6 +150,7 @@ pub(super) async fn set_keys(
     }
     let pair = KeyPair { token: token.into(), aes_key: encoding_aes_key.into() };
     state.callbacks.set(state.ledger.as_ref(), &name, pair, state.clock.now()).await?;
+    audit::note(&state, &caller, ("callback.keys", &name), None, None).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

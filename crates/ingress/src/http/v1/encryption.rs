@@ -10,6 +10,7 @@ use pipeline::ports::SealingState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::audit;
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
@@ -64,7 +65,8 @@ pub(super) async fn rotate(
     caller: Caller,
 ) -> Result<(StatusCode, Json<EncryptionView>), ApiError> {
     need(&caller, Scope::Admin)?;
-    api.ledger.rotate_master_key().await?;
+    let key = api.ledger.rotate_master_key().await?;
+    audit::note(&api, &caller, ("encryption.rotate", &key.to_string()), None, None).await;
     Ok((StatusCode::ACCEPTED, Json(api.ledger.sealing().await?.into())))
 }
 
@@ -90,5 +92,7 @@ pub(super) async fn retire(State(api): State<Arc<Api>>, caller: Caller) -> Resul
         )
         .with_hint("GET /v1/encryption says how much waits; try again when `done` is true"));
     }
+    audit::note(&api, &caller, ("encryption.retire", ""), None, None).await;
+
     Ok(Json(api.ledger.sealing().await?.into()))
 }

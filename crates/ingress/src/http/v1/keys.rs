@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::read_json;
+use super::{audit, read_json};
 use crate::http::auth::{need, new_key};
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
@@ -246,7 +246,13 @@ pub(super) async fn create(
     };
     let key = new_key(body.kind, grant, now, expires_at);
     state.keys.add(key.record.clone()).await?;
+    audit::note(&state, &caller, ("key.create", &key.record.prefix), None, shown(&key.record)).await;
     Ok((StatusCode::CREATED, Json(NewKeyView { key: key.text, about: KeyView::from(&key.record) })))
+}
+
+/// A key as it is recorded: what is shown of it.
+fn shown(key: &ApiKeyRecord) -> Option<serde_json::Value> {
+    serde_json::to_value(KeyView::from(key)).ok()
 }
 
 /// Calls that a key of the drop-in front may pass on: exact method and path.
@@ -299,7 +305,12 @@ pub(super) async fn revoke(
     Path(prefix): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     need(&caller, Scope::Admin)?;
-    match api.keys.revoke(&prefix).await? {
+    let before = api.keys.list().iter().find(|key| key.prefix == prefix).and_then(shown);
+    let revoked = api.keys.revoke(&prefix).await?;
+    if revoked > 0 {
+        audit::note(&api, &caller, ("key.revoke", &prefix), before, None).await;
+    }
+    match revoked {
         0 => Err(ApiError::not_found("there is no such key that works").with_hint(
             "the first key is not listed: it is changed in HONGYAN_API_KEY or in the data directory's api-key",
         )),

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::read_json;
+use super::{audit, read_json};
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
@@ -177,8 +177,9 @@ pub(super) async fn put(
     Compiled::new(template.clone()).map_err(|error| template_violation(&error, "source"))?;
     let version = state.ledger.put_template(template.clone(), activate, state.clock.now()).await?;
     state.templates.refresh(state.ledger.as_ref()).await?;
-    let kept = version_of(&state, &template.name, version).await?;
-    Ok((StatusCode::CREATED, Json(kept.into())))
+    let kept = TemplateView::from(version_of(&state, &template.name, version).await?);
+    audit::note(&state, &caller, ("template.put", &template.name), None, serde_json::to_value(&kept).ok()).await;
+    Ok((StatusCode::CREATED, Json(kept)))
 }
 
 /// Which version.
@@ -211,10 +212,12 @@ pub(super) async fn activate(
 ) -> Result<Json<TemplateView>, ApiError> {
     need(&caller, Scope::Admin)?;
     let VersionBody { version } = read_json(&state, body).await?;
+    let before = state.templates.get(&name, None).ok().map(|compiled| compiled.template().version.into());
     if !state.ledger.activate_template(&name, version).await? {
         return Err(unknown());
     }
     state.templates.refresh(state.ledger.as_ref()).await?;
+    audit::note(&state, &caller, ("template.activate", &name), before, Some(version.into())).await;
     Ok(Json(version_of(&state, &name, version).await?.into()))
 }
 
@@ -267,10 +270,11 @@ pub(super) async fn split(
     if let Some(i) = versions.iter().position(|one| !(1..=1000).contains(&one.weight)) {
         return Err(Violation::new("invalid", format!("versions[{i}].weight"), "is not between 1 and 1000").into());
     }
-    let weights = versions.into_iter().map(|one| (one.version, one.weight)).collect();
-    if !state.ledger.split_template(&name, weights).await? {
+    let weights: Vec<(u32, u32)> = versions.into_iter().map(|one| (one.version, one.weight)).collect();
+    if !state.ledger.split_template(&name, weights.clone()).await? {
         return Err(unknown());
     }
+    audit::note(&state, &caller, ("template.split", &name), None, Some(serde_json::json!(weights))).await;
     state.templates.refresh(state.ledger.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -399,9 +403,11 @@ pub(super) async fn forget(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     need(&caller, Scope::Admin)?;
+    let before = api.templates.get(&name, None).ok().map(|compiled| compiled.template().source.clone().into());
     if !api.ledger.forget_template(&name).await? {
         return Err(unknown());
     }
+    audit::note(&api, &caller, ("template.forget", &name), before, None).await;
     api.templates.refresh(api.ledger.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,6 +9,7 @@ use pipeline::ports::WebhookBacklog;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::audit;
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
@@ -79,5 +80,6 @@ pub(super) async fn retry(
 ) -> Result<Json<RetriedView>, ApiError> {
     need(&caller, Scope::Admin)?;
     let events = api.ledger.retry_dead_events(&name, api.clock.now()).await?;
+    audit::note(&api, &caller, ("webhook.retry", &name), None, Some(events.into())).await;
     Ok(Json(RetriedView { events }))
 }
