@@ -116,7 +116,8 @@ impl Doorkeeper {
             return Err(Refused::Signature(signature::Refused::Signature));
         }
         let Some(at) = at else { return Ok(()) };
-        signature::is_fresh(at, now).and_then(|()| self.nonces.note(given, now)).map_err(Refused::Signature)
+        // Not as it was given: in capitals it would be another, and fit as well.
+        signature::is_fresh(at, now).and_then(|()| self.nonces.note(&expected, now)).map_err(Refused::Signature)
     }
 
     fn same(&self, given: &str) -> Result<(), Refused> {
