@@ -1,5 +1,6 @@
 //! Posts to business systems: to where the operator wrote, and nowhere else; no redirect is followed.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,18 +11,19 @@ use wecom::fetch::{FetchError, Poster, Reach};
 const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// Posts over connections that are kept.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub struct GuardedPost {
-    poster: Poster,
+    /// Made when it is first used: reading the machine's certificates takes longer than starting.
+    poster: OnceLock<Poster>,
 }
 
 impl GuardedPost {
-    /// Makes one.
-    ///
-    /// # Errors
-    /// [`FetchError::Failed`] if there is no TLS.
-    pub fn new() -> Result<Self, FetchError> {
-        Ok(Self { poster: Poster::new(Reach::Operator)? })
+    fn poster(&self) -> Result<&Poster, FetchError> {
+        if let Some(poster) = self.poster.get() {
+            return Ok(poster);
+        }
+        let made = Poster::new(Reach::Operator)?;
+        Ok(self.poster.get_or_init(|| made))
     }
 }
 
@@ -34,7 +36,8 @@ impl Post for GuardedPost {
         body: String,
         timeout: Duration,
     ) -> Result<String, String> {
-        let answer = self.poster.post(url, &headers, body.into(), (LARGEST_ANSWER, timeout)).await;
+        let posting = async { self.poster()?.post(url, &headers, body.into(), (LARGEST_ANSWER, timeout)).await };
+        let answer = posting.await;
         let answer = answer.map_err(|error| match std::error::Error::source(&error) {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),

@@ -293,7 +293,7 @@ impl House {
         let watching = (heartbeats.clone(), watch_config(config));
         let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
         let hooks = ways_in::hooks(config, &clock);
-        let post: Arc<dyn Post> = Arc::new(channels::GuardedPost::new()?);
+        let post: Arc<dyn Post> = Arc::new(channels::GuardedPost::default());
         let heard = Arc::new(Notify::new());
         let callbacks = ways_in::callbacks(config);
         let follows = callbacks.iter().map(|(name, callback)| (name.clone(), callback.feedback.clone())).collect();

@@ -157,16 +157,17 @@ async fn take(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let hook = api.hooks.find(source, name)?;
-    hook.let_in(request_address(&api, &request))?;
+    let address = request_address(&api, &request);
+    hook.let_in(address)?;
     let (parts, body): (_, Body) = request.into_parts();
     let body = read_body(&State(api.clone()), body, MAX_BODY).await?;
     let posted = Posted { headers: &parts.headers, body: &body };
-    hook.doorkeeper.check(&posted, in_path.as_ref())?;
+    hook.doorkeeper.check(name, address, &posted, in_path.as_ref())?;
     let notices = hook.source.read(&posted).map_err(ApiError::from).inspect_err(ApiError::count)?;
     if notices.is_empty() {
         return Ok((StatusCode::OK, Json(json!({ "messages": [], "note": "there was nothing to tell" }))));
     }
-    let submissions = notices.into_iter().map(|notice| hook.submission(notice)).collect();
+    let submissions = notices.into_iter().map(|notice| hook.submission(name, notice)).collect();
     let mut receipts = Vec::new();
     for accepted in api.intake.accept_all(&hook.grant, submissions).await {
         receipts.push(receipt(&accepted?));
@@ -187,13 +188,13 @@ impl Hook {
         Err(ApiError::ip_not_allowed(address, "this hook's networks"))
     }
 
-    fn submission(&self, notice: Notice) -> Submission {
+    fn submission(&self, name: &str, notice: Notice) -> Submission {
         let config = &self.config;
         let template = config.template.clone().unwrap_or_else(|| template_name(&config.source));
         let mut tags = config.tags.clone();
         tags.extend(notice.tags.into_iter().filter(|tag| !config.tags.contains(tag)));
-        // A key of the source's may be longer than one of ours.
-        let key = hex::encode(Sha256::digest(notice.key));
+        // A key of the source's may be longer than one of ours; and what two hooks are told is told twice.
+        let key = hex::encode(Sha256::digest(format!("{name}\0{}", notice.key)));
         let content =
             SubmissionContent::Templated(TemplateUse { name: template, version: None, variables: notice.variables });
         Submission {

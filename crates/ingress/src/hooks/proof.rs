@@ -3,6 +3,7 @@
 //! Everything is compared in constant time. What is wrong is told to the log; the caller hears 401 and no more, and after
 //! many wrong tries 429, so that a secret in a path cannot be guessed.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use wecom::Secret;
 use super::source::{Posted, Proof};
 use crate::http::ApiError;
 
-/// Wrong tries that a hook bears within a minute.
+/// Wrong tries that a hook bears from one address within a minute.
 const WRONG_TRIES: usize = 20;
 const A_MINUTE: Duration = Duration::from_secs(60);
 
@@ -29,7 +30,7 @@ pub(super) struct Doorkeeper {
     proof: Proof,
     clock: Arc<dyn Clock>,
     nonces: Nonces,
-    wrong: Mutex<Vec<Timestamp>>,
+    wrong: Mutex<Vec<(Timestamp, Option<IpAddr>)>>,
 }
 
 /// Why somebody was not let in, for the log.
@@ -49,24 +50,32 @@ impl Doorkeeper {
     }
 
     /// Lets a source in that proves itself.
-    pub(super) fn check(&self, posted: &Posted<'_>, in_path: Option<&Secret>) -> Result<(), ApiError> {
+    pub(super) fn check(
+        &self,
+        hook: &str,
+        address: Option<IpAddr>,
+        posted: &Posted<'_>,
+        in_path: Option<&Secret>,
+    ) -> Result<(), ApiError> {
         let now = self.clock.now();
-        if self.tired(now) {
+        if self.tired(address, now) {
             return Err(ApiError::too_many_requests("too many wrong secrets; wait a minute", A_MINUTE));
         }
         self.proven(posted, in_path, now).map_err(|refused| {
-            self.wrong.lock().push(now);
-            tracing::warn!(reason = %refused, "Refused a hook's call: {refused}");
+            self.wrong.lock().push((now, address));
+            let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
+            tracing::warn!(hook, %from, "Refused a hook's call: {refused}");
             ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "this hook needs its secret").with_hint(
                 "send it as `Authorization: Bearer …`, by the source's own signature, or as the path's last part",
             )
         })
     }
 
-    fn tired(&self, now: Timestamp) -> bool {
+    /// Whether somebody has tried too often: who knows the secret is let in whatever others try.
+    fn tired(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
         let mut wrong = self.wrong.lock();
-        wrong.retain(|at| now.since(*at) < A_MINUTE);
-        wrong.len() >= WRONG_TRIES
+        wrong.retain(|(at, _)| now.since(*at) < A_MINUTE);
+        wrong.iter().filter(|(_, from)| *from == address).count() >= WRONG_TRIES
     }
 
     fn proven(&self, posted: &Posted<'_>, in_path: Option<&Secret>, now: Timestamp) -> Result<(), Refused> {

@@ -75,10 +75,15 @@ impl Group {
             key: format!("{} {status} {}", self.text("groupKey"), prints(alerts)),
             priority: priority(status, severity),
             tags: tags([source, status, severity]),
-            mention: mention(
-                text(&self.labels, "mention").unwrap_or_default(),
-                text(&self.labels, "mention_mobiles").unwrap_or_default(),
-            ),
+            // What is over calls nobody.
+            mention: if status == "firing" {
+                mention(
+                    text(&self.labels, "mention").unwrap_or_default(),
+                    text(&self.labels, "mention_mobiles").unwrap_or_default(),
+                )
+            } else {
+                domain::Mention::default()
+            },
             variables,
         };
         notice.variables.insert("group".to_owned(), Value::Object(self.body));
