@@ -9,9 +9,10 @@ pub use channel::{Api, ApiCall, Channel, Channels, MediaKind, PeopleQuota, Recal
 pub use clock::{Clock, HandClock, SystemClock};
 pub use doorbell::Doorbell;
 pub use ledger::{
-    Accepted, Acknowledged, Admission, Admissions, ApiCalls, BornLeased, CancelAnswer, Claim, Claimed, Claims,
+    Accepted, Acknowledged, Admission, Admissions, Advance, ApiCalls, BornLeased, CancelAnswer, Claim, Claimed, Claims,
     ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation,
     Idempotency, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord, MessageFilter,
-    MessageRecord, MessageSummary, Moving, PendingRecall, Person, Queue, Records, RetryAnswer, Sealing, SealingState,
-    SentTo, Settled, Settlement, StatRow, TemplateRecord, Templates, Upkeep, Upload,
+    MessageRecord, MessageSummary, Moving, PendingRecall, Person, Queue, Records, RetryAnswer, Schedule,
+    ScheduleRecord, Schedules, Sealing, SealingState, SentTo, Settled, Settlement, StatRow, TemplateRecord, Templates,
+    Upkeep, Upload,
 };

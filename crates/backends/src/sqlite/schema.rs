@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../migrations/sqlite/0004_api_calls.sql")),
     (5, include_str!("../../migrations/sqlite/0005_templates.sql")),
     (6, include_str!("../../migrations/sqlite/0006_sealing.sql")),
+    (9, include_str!("../../migrations/sqlite/0009_schedules.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

@@ -188,6 +188,7 @@ fn reseal(connection: &Connection, limit: usize) -> rusqlite::Result<usize> {
 
 /// Small tables, at once, when every message is done.
 fn reseal_the_rest(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE schedule SET sealed = resealed('schedule', name, sealed)", [])?;
     connection.execute("UPDATE resealing SET done = 1", []).map(drop)
 }
 

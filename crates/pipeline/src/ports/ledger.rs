@@ -14,6 +14,7 @@ mod keys;
 mod media;
 mod queue;
 mod records;
+mod schedules;
 mod sealing;
 mod templates;
 mod upkeep;
@@ -33,17 +34,18 @@ pub use self::records::{
     Acknowledged, CancelAnswer, DeliveryRecord, DueEscalation, MessageFilter, MessageRecord, MessageSummary,
     PendingRecall, Records, RetryAnswer, StatRow,
 };
+pub use self::schedules::{Advance, Schedule, ScheduleRecord, Schedules};
 pub use self::sealing::{Sealing, SealingState};
 pub use self::templates::{TemplateRecord, Templates};
 pub use self::upkeep::Upkeep;
 
 /// All of the ledger.
 pub trait Ledger:
-    Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing
+    Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Schedules + Sealing
 {
 }
-impl<T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Sealing> Ledger
-    for T
+impl<T: Admissions + Queue + Upkeep + Records + Keys + Directory + Media + ApiCalls + Templates + Schedules + Sealing>
+    Ledger for T
 {
 }
 
