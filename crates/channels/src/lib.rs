@@ -29,7 +29,7 @@ pub use config::{
     AppConfig, Audience, BuildError, ChatsConfig, Config, MailConfig, Quotas, Readers, RobotConfig, Via, build,
 };
 pub use email::{Email, MailServer, MailServerError};
-pub use fetch::GuardedFetch;
+pub use fetch::{FolderFetch, GuardedFetch};
 pub use file::FileChannel;
 pub use recording::RecordingChannel;
 pub use wecom_app::{WecomApp, WecomAppConfig};

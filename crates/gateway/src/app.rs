@@ -14,8 +14,8 @@ use domain::{BreakerPolicy, Calendar, Quota, RetryPolicy, Route};
 use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::{
-    AddressBook, DispatchConfig, Dispatcher, Fetch, Heartbeats, Intake, IntakeConfig, Routing, SweepConfig, Sweeper,
-    TemplateBook, WatchConfig, Watcher,
+    AddressBook, DispatchConfig, Dispatcher, Fetch, Heartbeats, Intake, IntakeConfig, Routing, Scheduler, SweepConfig,
+    Sweeper, TemplateBook, VariableSources, WatchConfig, Watcher,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -263,12 +263,17 @@ impl House {
         let (ledger, damage) = (backends.ledger.clone(), Arc::new(OnceLock::new()));
         let kept = ledger.clone();
         let fetch = Arc::new(channels::GuardedFetch { reach: config.fetch_reach });
+        let variables = VariableSources {
+            urls: fetch.clone(),
+            files: Arc::new(channels::FolderFetch { folder: config.schedules.files.clone() }),
+        };
         let sources = (fetch as Arc<dyn Fetch>, templates.clone());
         let intake = Intake::new(backends.ledger.clone(), handle.clone(), clock.clone(), sources, intake_config);
         let intake = Arc::new(intake);
         let heartbeats = Heartbeats::expect(config.operator.heartbeats.keys(), clock.now());
         let watching = (heartbeats.clone(), watch_config(config));
         let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
+        let scheduler = scheduler(&intake, &backends.ledger, &clock, variables);
         let hooks = ways_in::hooks(config, &clock);
         let api = Api {
             hooks,
@@ -277,6 +282,7 @@ impl House {
             heartbeats,
             addresses,
             templates,
+            scheduler: scheduler.clone(),
             ledger: backends.ledger,
             recaller,
             dispatcher: handle,
@@ -294,6 +300,7 @@ impl House {
             tokio::spawn(observe::upkeep(stop_working.clone())),
             tokio::spawn(look_for_damage(ledger, damage, stop_working.clone())),
             tokio::spawn(watcher.run(stop_working.clone())),
+            tokio::spawn(scheduler.run(stop_working.clone())),
             tokio::spawn(beat(config.operator.heartbeat_url.clone(), config.operator.every.0, stop_working.clone())),
         ];
         let server = tokio::spawn(server::run(listener, ingress::http::router(api), limits, stop_serving.clone()));
@@ -319,6 +326,17 @@ impl House {
     fn key_folder(config: &Config) -> Option<&Path> {
         (config.ledger.engine == LedgerEngine::Sqlite).then_some(config.data_dir.as_path())
     }
+}
+
+/// What keeps schedules: their messages are read as `POST /v1/messages` reads them.
+fn scheduler(
+    intake: &Arc<Intake>,
+    ledger: &Arc<dyn Ledger>,
+    clock: &Arc<dyn Clock>,
+    sources: VariableSources,
+) -> Scheduler {
+    let read = |body: &[u8]| ingress::http::parse_submission(body).map_err(|error| error.message().to_owned());
+    Scheduler::new(intake.clone(), ledger.clone(), clock.clone(), sources, Box::new(read))
 }
 
 /// Looks through the whole database once, while it is already in use; what is found turns readiness red.

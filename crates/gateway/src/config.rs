@@ -80,6 +80,8 @@ pub struct Config {
     pub dispatch: DispatchSection,
     /// The database that is the truth.
     pub ledger: LedgerSection,
+    /// Messages that the gateway sends by itself.
+    pub schedules: SchedulesSection,
     /// Encryption at rest.
     pub encryption: EncryptionSection,
     /// How long things are kept.
@@ -128,6 +130,7 @@ impl Default for Config {
             circuit_breaker: BreakerSection::default(),
             dispatch: DispatchSection::default(),
             ledger: LedgerSection::default(),
+            schedules: SchedulesSection::default(),
             encryption: EncryptionSection::default(),
             retention: RetentionSection::default(),
             http: HttpSection::default(),
@@ -321,6 +324,15 @@ section!(
     LedgerSection {
         /// `sqlite`, or `memory`, which forgets everything at the end.
         engine: LedgerEngine = LedgerEngine::Sqlite,
+    }
+);
+
+section!(
+    /// `[schedules]`
+    SchedulesSection {
+        /// The folder below which files of variables are read; without one none is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        files: Option<PathBuf> = None,
     }
 );
 

@@ -15,6 +15,7 @@ mod outcome;
 mod recall;
 mod redact;
 mod routing;
+mod schedules;
 mod sweep;
 mod templates;
 mod watch;
@@ -29,6 +30,7 @@ pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, Quo
 pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};
 pub use routing::{AddressBook, Routing, request_hash};
+pub use schedules::{ReadSubmission, ScheduleError, Scheduler, VariableSources, cron_violation};
 pub use sweep::{SweepConfig, Sweeper};
 pub use templates::{TemplateBook, template_violation};
 pub use watch::{Heartbeats, WatchConfig, Watcher};

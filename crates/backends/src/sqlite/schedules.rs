@@ -161,10 +161,11 @@ impl Schedules for SqliteLedger {
         self.readers.read("look which schedules are due", find).await
     }
 
-    async fn next_schedule(&self) -> Result<Option<Timestamp>, LedgerError> {
-        let find = |connection: &mut Connection| {
-            let mut find = connection.prepare_cached("SELECT MIN(due_at) FROM schedule WHERE paused = 0")?;
-            find.query_row([], |row| rows::maybe_time(row, 0))
+    async fn next_schedule(&self, after: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+        let find = move |connection: &mut Connection| {
+            let mut find =
+                connection.prepare_cached("SELECT MIN(due_at) FROM schedule WHERE due_at > ? AND paused = 0")?;
+            find.query_row([after.as_millis()], |row| rows::maybe_time(row, 0))
         };
         self.readers.read("look when a schedule is due", find).await
     }

@@ -24,6 +24,7 @@ mod quiet_hours;
 mod quota;
 mod recall;
 mod routes;
+mod schedules;
 mod security;
 mod starting;
 mod templates;

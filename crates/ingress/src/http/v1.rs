@@ -11,6 +11,7 @@ mod media;
 mod quotas;
 mod read;
 mod routes;
+mod schedules;
 mod stats;
 mod submission;
 mod submit;
@@ -56,6 +57,12 @@ const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
     || routes!(templates::put, templates::forget),
     || routes!(templates::activate),
     || routes!(templates::preview),
+    || routes!(schedules::list),
+    || routes!(schedules::show, schedules::put, schedules::forget),
+    || routes!(schedules::preview),
+    || routes!(schedules::pause),
+    || routes!(schedules::resume),
+    || routes!(schedules::run),
     || routes!(encryption::show),
     || routes!(encryption::rotate),
     || routes!(encryption::retire),

@@ -105,11 +105,11 @@ pub trait Schedules: Send + Sync {
     /// [`LedgerError`] if they could not be read.
     async fn due_schedules(&self, now: Timestamp, limit: usize) -> Result<Vec<ScheduleRecord>, LedgerError>;
 
-    /// Returns when the next schedule is due.
+    /// Returns when the next schedule is due after a time.
     ///
     /// # Errors
     /// [`LedgerError`] if it could not be read.
-    async fn next_schedule(&self) -> Result<Option<Timestamp>, LedgerError>;
+    async fn next_schedule(&self, after: Timestamp) -> Result<Option<Timestamp>, LedgerError>;
 
     /// Keeps a schedule, in the place of that of its name; what is known of its runs stays, but for their last error.
     ///
