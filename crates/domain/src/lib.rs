@@ -45,6 +45,7 @@ pub use schedule::{
 };
 pub use submission::{InvalidSubmission, RouteChoice, Submission, SubmissionContent, Violation};
 pub use template::{
-    Compiled, Makes, Template, TemplateError, TemplateErrorKind, TemplateUse, Variable, VariableKind, is_template_name,
+    Compiled, Makes, Template, TemplateError, TemplateErrorKind, TemplateUse, Variable, VariableKind, escape_markdown,
+    is_template_name,
 };
 pub use time::{InvalidTimestamp, Span, Timestamp, parse_duration};

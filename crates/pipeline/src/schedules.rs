@@ -39,8 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 /// A jump of the clock on the wall that is told.
 const JUMP: i64 = 2_000;
-/// Names that paths of the API begin with, which no schedule can have.
-const RESERVED: &[&str] = &["preview"];
 
 /// Reads a submission as a caller writes it.
 pub type ReadSubmission = dyn Fn(&[u8]) -> Result<Submission, String> + Send + Sync;
@@ -394,11 +392,11 @@ fn give(submission: &mut Submission, variables: Map<String, Value>) {
 }
 
 fn check_name(name: &str) -> Result<(), ScheduleError> {
-    if is_template_name(name) && !RESERVED.contains(&name) {
+    if is_template_name(name) {
         return Ok(());
     }
     let violation = Violation::new("invalid", "name", format!("`{name}` is no name for a schedule"));
-    Err(ScheduleError::Invalid(violation.with_hint("1 to 64 of a-z, 0-9, `-`, `_` and `.`; `preview` is taken")))
+    Err(ScheduleError::Invalid(violation.with_hint("1 to 64 of a-z, 0-9, `-`, `_` and `.`")))
 }
 
 /// Finds the first run of a schedule, or what is wrong with when it runs.
