@@ -27,7 +27,7 @@ pub(super) fn register(connection: &Connection, keyring: &Keyring) -> rusqlite::
     let flags = FunctionFlags::SQLITE_UTF8;
     let ring = keyring.clone();
     connection.create_scalar_function("seal", 3, flags, move |call| {
-        Ok(text(call)?.map(|plain| place(call, |place| ring.seal(place, plain))).transpose()?)
+        text(call)?.map(|plain| place(call, |place| ring.seal(place, plain))).transpose()
     })?;
     let ring = keyring.clone();
     connection.create_scalar_function("opened", 3, flags, move |call| {
@@ -230,7 +230,7 @@ impl Sealing for SqliteLedger {
         let sealed = self.writer.change("seal messages anew", move |connection| reseal(connection, limit)).await?;
         if sealed < limit {
             self.reseal_files().await?;
-            self.writer.change("seal anew what is left", |connection| reseal_the_rest(connection)).await?;
+            self.writer.change("seal anew what is left", reseal_the_rest).await?;
         }
         Ok(sealed)
     }
