@@ -22,6 +22,7 @@ mod readers;
 mod records;
 mod retention;
 mod rows;
+mod schedules;
 mod schema;
 mod sealed;
 mod search;

@@ -31,7 +31,7 @@ pub use config::{
     AppConfig, Audience, BuildError, ChatsConfig, Config, MailConfig, Quotas, Readers, RobotConfig, Via, build,
 };
 pub use email::{Email, MailServer, MailServerError};
-pub use fetch::GuardedFetch;
+pub use fetch::{FolderFetch, GuardedFetch};
 pub use file::FileChannel;
 pub use post::GuardedPost;
 pub use recording::RecordingChannel;

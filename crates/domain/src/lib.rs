@@ -46,9 +46,13 @@ pub use route::{
     Accounts, CallLimits, Choice, Escalation, InvalidRoute, Journey, Leg, Missed, Route, RouteStep, RoutedLeg, Rule,
     StepChannel, Uncertain, choose, divide, each_by_its_own_channel, hand_over,
 };
-pub use schedule::{Calendar, Days, Hours, InvalidCalendar, InvalidHours, first_outside};
+pub use schedule::{
+    Calendar, Cron, DEFAULT_ZONE, Days, Hours, InvalidCalendar, InvalidCron, InvalidHours, MOST_MADE_UP, MissedRuns,
+    PlannedRun, RunStep, VariablesFrom, When, first_outside,
+};
 pub use submission::{InvalidSubmission, RouteChoice, Submission, SubmissionContent, Violation};
 pub use template::{
-    Compiled, Makes, Template, TemplateError, TemplateErrorKind, TemplateUse, Variable, VariableKind, is_template_name,
+    Compiled, Makes, Template, TemplateError, TemplateErrorKind, TemplateUse, Variable, VariableKind, escape_markdown,
+    is_template_name,
 };
 pub use time::{InvalidTimestamp, Span, Timestamp, parse_duration};

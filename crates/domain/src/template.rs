@@ -17,6 +17,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::{Content, ContentKind};
 
+pub use self::escape::markdown as escape_markdown;
 pub use self::variable::{Variable, VariableKind};
 
 /// The longest source, in bytes.

@@ -18,7 +18,8 @@ use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::signature::Nonces;
 use pipeline::{
     AddressBook, Allowances, Answered, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats, Intake, IntakeConfig,
-    Links, Post, Routing, SweepConfig, Sweeper, TemplateBook, WatchConfig, Watcher, WebhookSender,
+    Links, Post, Routing, Scheduler, SweepConfig, Sweeper, TemplateBook, VariableSources, WatchConfig, Watcher,
+    WebhookSender,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -284,6 +285,10 @@ impl House {
         let (ledger, damage) = (backends.ledger.clone(), Arc::new(OnceLock::new()));
         let kept = ledger.clone();
         let fetch = Arc::new(channels::GuardedFetch { reach: config.fetch_reach });
+        let variables = VariableSources {
+            urls: fetch.clone(),
+            files: Arc::new(channels::FolderFetch { folder: config.schedules.files.clone() }),
+        };
         let allowances = Allowances::default();
         allowances.load(ledger.as_ref(), clock.now()).await?;
         let sources = (fetch as Arc<dyn Fetch>, templates.clone(), allowances.clone());
@@ -292,6 +297,7 @@ impl House {
         let heartbeats = Heartbeats::expect(config.operator.heartbeats.keys(), clock.now());
         let watching = (heartbeats.clone(), watch_config(config));
         let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
+        let scheduler = scheduler(&intake, &backends.ledger, &clock, variables);
         let hooks = ways_in::hooks(config, &clock);
         let post: Arc<dyn Post> = Arc::new(channels::GuardedPost::default());
         let heard = Arc::new(Notify::new());
@@ -327,6 +333,7 @@ impl House {
             heartbeats,
             addresses,
             templates,
+            scheduler: scheduler.clone(),
             ledger: backends.ledger,
             recaller,
             dispatcher: handle,
@@ -347,6 +354,7 @@ impl House {
             tokio::spawn(observe::upkeep(stop_working.clone())),
             tokio::spawn(look_for_damage(ledger, damage, stop_working.clone())),
             tokio::spawn(watcher.run(stop_working.clone())),
+            tokio::spawn(scheduler.run(stop_working.clone())),
             tokio::spawn(beat(config.operator.heartbeat_url.clone(), config.operator.every.0, stop_working.clone())),
         ];
         let server = tokio::spawn(server::run(listener, ingress::http::router(api), limits, stop_serving.clone()));
@@ -393,6 +401,17 @@ async fn note_key_uses(
             return;
         }
     }
+}
+
+/// What keeps schedules: their messages are read as `POST /v1/messages` reads them.
+fn scheduler(
+    intake: &Arc<Intake>,
+    ledger: &Arc<dyn Ledger>,
+    clock: &Arc<dyn Clock>,
+    sources: VariableSources,
+) -> Scheduler {
+    let read = |body: &[u8]| ingress::http::parse_submission(body).map_err(|error| error.message().to_owned());
+    Scheduler::new(intake.clone(), ledger.clone(), clock.clone(), sources, Box::new(read))
 }
 
 /// Looks through the whole database once, while it is already in use; what is found turns readiness red.

@@ -18,6 +18,8 @@ mod gateway;
 mod key;
 mod language;
 mod message;
+mod run;
+mod schedule;
 mod send;
 mod serve;
 mod simulate;
@@ -83,6 +85,11 @@ enum Command {
     Backup(backup::BackupArguments),
     /// Send a message, through a gateway or directly
     Send(Box<send::SendArguments>),
+    /// Run a command, and send how it ended; its exit code is passed on
+    Run(Box<run::RunArguments>),
+    /// Keep messages that are sent again and again, or once at a time
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     /// Look at messages, retry, cancel or recall them
     #[command(subcommand)]
     Message(message::MessageCommand),
@@ -219,6 +226,8 @@ async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         Command::Serve(arguments) => serve::run(&arguments, context).await,
         Command::Backup(arguments) => backup::run(&arguments, context),
         Command::Send(arguments) => send::run(*arguments, context).await,
+        Command::Run(arguments) => run::run(&arguments, context).await,
+        Command::Schedule(command) => schedule::run(command, context).await,
         Command::Message(command) => message::run(command, context).await,
         Command::DeadLetter(command) => dead_letter::run(command, context).await,
         Command::Route(RouteCommand::Test(arguments)) => send::test_route(&arguments, context).await,

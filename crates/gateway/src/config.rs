@@ -93,6 +93,8 @@ pub struct Config {
     pub dispatch: DispatchSection,
     /// The database that is the truth.
     pub ledger: LedgerSection,
+    /// Messages that the gateway sends by itself.
+    pub schedules: SchedulesSection,
     /// Encryption at rest.
     pub encryption: EncryptionSection,
     /// How long things are kept.
@@ -145,6 +147,7 @@ impl Default for Config {
             circuit_breaker: BreakerSection::default(),
             dispatch: DispatchSection::default(),
             ledger: LedgerSection::default(),
+            schedules: SchedulesSection::default(),
             encryption: EncryptionSection::default(),
             retention: RetentionSection::default(),
             http: HttpSection::default(),
@@ -350,6 +353,15 @@ section!(
     FrontSection {
         /// How long an answer under /cgi-bin/ waits for the outcome of what it sends.
         wait: Span = Span::seconds(2),
+    }
+);
+
+section!(
+    /// `[schedules]`
+    SchedulesSection {
+        /// The folder below which files of variables are read; without one none is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        files: Option<PathBuf> = None,
     }
 );
 

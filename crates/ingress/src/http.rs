@@ -25,7 +25,7 @@ use axum::{Extension, Router};
 use futures::FutureExt as _;
 use pipeline::ports::{Clock, Ledger};
 use pipeline::signature::Nonces;
-use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller, TemplateBook};
+use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller, Scheduler, TemplateBook};
 
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
 pub use error::{ApiError, RequestId};
@@ -56,6 +56,8 @@ pub struct Api {
     pub addresses: AddressBook,
     /// The templates.
     pub templates: TemplateBook,
+    /// Keeps schedules.
+    pub scheduler: Scheduler,
     /// For saying that something is due again.
     pub dispatcher: DispatcherHandle,
     /// The time.

@@ -21,6 +21,7 @@ pub const CRASH_POINTS: &[&str] = &[
     "digest-before-commit",
     "digest-after-close",
     "escalation-before-commit",
+    "schedule-before-advance",
     "token-before-save",
     "token-after-save",
     "recall-wanted",

@@ -18,17 +18,19 @@ use crate::ports::{ApiCall, Channel, Clock, Ledger, LedgerError, MediaKind, Medi
 
 /// How long an uploaded file is used: WeCom keeps it for three days (path/90253), less what a queue may take.
 const LIFE: Duration = Duration::from_secs(3 * 24 * 3600 - 3600);
+/// The largest file that is fetched for a message: WeCom takes none larger (path/90253).
+pub(crate) const LARGEST_FILE: usize = 20 * 1024 * 1024;
 /// The prefix of our own ids; WeCom's never begin so.
 const OWN: &str = "med_";
 
 /// Fetches files that submissions name by URL.
 #[async_trait]
 pub trait Fetch: Send + Sync {
-    /// Returns what a file is called, and its bytes.
+    /// Returns what a file is called, and its bytes, at most `limit`.
     ///
     /// # Errors
     /// Why not, for the caller.
-    async fn fetch(&self, url: &str) -> Result<(String, Bytes), String>;
+    async fn fetch(&self, url: &str, limit: usize) -> Result<(String, Bytes), String>;
 }
 
 /// Whether a content may name files of ours.

@@ -11,11 +11,12 @@ pub use channel::{
 pub use clock::{Clock, HandClock, SystemClock};
 pub use doorbell::Doorbell;
 pub use ledger::{
-    Accepted, Acknowledged, Admission, Admissions, ApiCalls, Audit, AuditEntry, AuditRecord, BornLeased, CallbackKeys,
-    Callbacks, CancelAnswer, Claim, Claimed, Claims, Clicks, ClosedDigest, Companion, DedupeEntry, DeliveryRecord,
-    DigestClosing, Directory, Division, DueEscalation, Effects, FeedbackRecord, FrontToken, HeardAnswer, HeardRecord,
-    Idempotency, KeyUse, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, Media, MediaRecord,
-    MessageFilter, MessageRecord, MessageSummary, Moving, PendingRecall, Person, Posted, Queue, Records, RetryAnswer,
-    Sealing, SealingState, SentTo, Settled, Settlement, StatRow, TemplateFigures, TemplateRecord, Templates, Told,
-    Upkeep, Upload, WebhookBacklog, WebhookEvent, Webhooks, Word,
+    Accepted, Acknowledged, Admission, Admissions, Advance, ApiCalls, Audit, AuditEntry, AuditRecord, BornLeased,
+    CallbackKeys, Callbacks, CancelAnswer, Claim, Claimed, Claims, Clicks, ClosedDigest, Companion, DedupeEntry,
+    DeliveryRecord, DigestClosing, Directory, Division, DueEscalation, Effects, FeedbackRecord, FrontToken,
+    HeardAnswer, HeardRecord, Idempotency, KeyUse, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind,
+    Media, MediaRecord, MessageFilter, MessageRecord, MessageSummary, Moving, PendingRecall, Person, Posted, Queue,
+    Records, RetryAnswer, Schedule, ScheduleRecord, Schedules, Sealing, SealingState, SentTo, Settled, Settlement,
+    StatRow, TemplateFigures, TemplateRecord, Templates, Told, Upkeep, Upload, WebhookBacklog, WebhookEvent, Webhooks,
+    Word,
 };

@@ -36,6 +36,7 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("hongyan_deliveries_waiting", "gauge", "Deliveries that wait, by `lane`."),
     ("hongyan_webhooks_posted_total", "counter", "Events that business systems took, by `target`."),
     ("hongyan_webhooks_failed_total", "counter", "Tries to post an event that were not taken, by `target`."),
+    ("hongyan_schedule_runs_total", "counter", "Runs of schedules, by `result`: `sent`, `failed`, `missed`."),
     ("hongyan_ledger_errors_total", "counter", "Ledger operations that failed."),
     ("wechat_messages_sent_total", "counter", "Calls that WeCom took."),
     ("wechat_messages_failed_total", "counter", "Deliveries given up."),
@@ -353,5 +354,73 @@ impl Happening for LedgerFailed<'_> {
     fn emit(self) {
         metrics::counter!("hongyan_ledger_errors_total").increment(1);
         tracing::error!(error = self.error as &dyn std::error::Error, "The ledger failed");
+    }
+}
+
+/// A schedule has sent what it sends.
+#[derive(Debug)]
+pub(crate) struct ScheduleRan<'a> {
+    /// Which.
+    pub name: &'a str,
+    /// How long after the time of the run.
+    pub late: Duration,
+}
+
+impl Happening for ScheduleRan<'_> {
+    fn emit(self) {
+        metrics::counter!("hongyan_schedule_runs_total", "result" => "sent").increment(1);
+        tracing::debug!(schedule = self.name, late_ms = self.late.as_millis() as u64, "Schedule `{}` ran", self.name);
+    }
+}
+
+/// A run of a schedule sent nothing.
+#[derive(Debug)]
+pub(crate) struct ScheduleFailed<'a> {
+    /// Which.
+    pub name: &'a str,
+    /// Why.
+    pub why: &'a str,
+    /// When it is tried again, if it is.
+    pub again_at: Option<Timestamp>,
+}
+
+impl Happening for ScheduleFailed<'_> {
+    fn emit(self) {
+        let Self { name, why, again_at } = self;
+        if let Some(again_at) = again_at {
+            tracing::warn!(schedule = name, why, %again_at, "Schedule `{name}` could not run, and is tried again");
+            return;
+        }
+        metrics::counter!("hongyan_schedule_runs_total", "result" => "failed").increment(1);
+        tracing::error!(schedule = name, why, "A run of schedule `{name}` failed: nothing was sent");
+    }
+}
+
+/// Runs of a schedule were missed, and are not made up for.
+#[derive(Debug)]
+pub(crate) struct RunsMissed<'a> {
+    /// Which.
+    pub name: &'a str,
+    /// How many, at least.
+    pub count: u64,
+}
+
+impl Happening for RunsMissed<'_> {
+    fn emit(self) {
+        metrics::counter!("hongyan_schedule_runs_total", "result" => "missed").increment(self.count);
+        tracing::warn!(schedule = self.name, count = self.count, "Runs of schedule `{}` were missed", self.name);
+    }
+}
+
+/// The machine's clock jumped: schedules follow it, everything else goes on by the time that had passed.
+#[derive(Debug)]
+pub(crate) struct ClockJumped {
+    /// How far, in milliseconds; back if negative.
+    pub millis: i64,
+}
+
+impl Happening for ClockJumped {
+    fn emit(self) {
+        tracing::warn!(millis = self.millis, "The machine's clock jumped: schedules follow it");
     }
 }

@@ -1,7 +1,7 @@
 //! The gateway watches itself: trouble that an operator must know of goes to a route of theirs, once.
 //!
-//! Told are lanes that closed, robots that lost their group, quotas nearly used, dead letters that grow, heartbeats that
-//! stay away. What is told is told again only after it had gone. Each look asks; nothing is kept but what was told.
+//! Told are lanes that closed, robots that lost their group, quotas nearly used, dead letters that grow, schedules that
+//! could not run, heartbeats that stay away. What is told is told again only after it had gone. Each look asks; nothing is kept but what was told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -166,6 +166,13 @@ impl Watcher {
         for (name, last) in self.heartbeats.missing(&self.config.heartbeats, now) {
             let text = format!("鸿雁：心跳 {name} 自 {last} 起未收到。Heartbeat {name} is missing.");
             troubles.insert(format!("heartbeat {name}"), text);
+        }
+        for record in self.ledger.schedules().await? {
+            if let Some(error) = record.last_error {
+                let name = record.schedule.name;
+                let text = format!("鸿雁：定时任务 {name} 未能发送：{error}。Schedule {name} could not run.");
+                troubles.insert(format!("schedule {name}"), text);
+            }
         }
         let since = told.looked_at.unwrap_or(now - self.config.every);
         for row in self.ledger.stats(None, since, now).await? {

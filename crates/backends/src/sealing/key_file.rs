@@ -72,7 +72,7 @@ impl KeyFile {
     fn replace(&self, keys: &[(u32, [u8; 32])]) -> Result<(), KeyFileError> {
         let mut text = "# Master keys of a Hongyan ledger. Without this file what messages say cannot be read: keep a copy, apart from backups.\n".to_owned();
         for (number, key) in keys {
-            text.push_str(&format!("{number} {}\n", hex::encode(key)));
+            text.extend([&number.to_string(), " ", &hex::encode(key), "\n"]);
         }
         let written = || -> std::io::Result<()> {
             let beside = self.path.with_extension("new");

@@ -28,7 +28,7 @@ pub(super) fn register(connection: &Connection, keyring: &Keyring) -> rusqlite::
     let flags = FunctionFlags::SQLITE_UTF8;
     let ring = keyring.clone();
     connection.create_scalar_function("seal", 3, flags, move |call| {
-        Ok(text(call)?.map(|plain| place(call, |place| ring.seal(place, plain))).transpose()?)
+        text(call)?.map(|plain| place(call, |place| ring.seal(place, plain))).transpose()
     })?;
     let ring = keyring.clone();
     connection.create_scalar_function("opened", 3, flags, move |call| {
@@ -204,6 +204,7 @@ fn reseal_the_rest(connection: &Connection) -> rusqlite::Result<()> {
         "UPDATE heard SET body = resealed_text('event', key, body), reply = resealed_text('event', key, reply)",
         [],
     )?;
+    connection.execute("UPDATE schedule SET sealed = resealed('schedule', name, sealed)", [])?;
     connection.execute("UPDATE resealing SET done = 1", []).map(drop)
 }
 
@@ -245,7 +246,7 @@ impl Sealing for SqliteLedger {
         let sealed = self.writer.change("seal messages anew", move |connection| reseal(connection, limit)).await?;
         if sealed < limit {
             self.reseal_files().await?;
-            self.writer.change("seal anew what is left", |connection| reseal_the_rest(connection)).await?;
+            self.writer.change("seal anew what is left", reseal_the_rest).await?;
         }
         Ok(sealed)
     }

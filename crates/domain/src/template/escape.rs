@@ -50,7 +50,8 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-fn markdown(text: &str) -> String {
+/// Makes a text harmless inside WeCom's markdown: what would mark something becomes its full-width form.
+pub fn markdown(text: &str) -> String {
     text.chars().map(|char| MARKS.iter().find(|(mark, _)| *mark == char).map_or(char, |(_, wide)| *wide)).collect()
 }
 

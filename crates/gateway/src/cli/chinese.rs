@@ -43,6 +43,7 @@ pub(super) fn error(code: &str) -> Option<&'static str> {
         "no_address" => "通讯录中没有该成员的邮箱",
         "not_available" => "该功能尚未提供",
         "idempotency_key_reused" => "幂等键已用于另一请求",
+        "name_taken" => "该名称已被其他调用方使用",
         "not_cancellable" => "消息已不在等待，无法取消",
         "not_retryable" => "消息没有失败，无需重试",
         "not_recallable" => "消息无法撤回，仅 24 小时内的应用消息可以",

@@ -4,6 +4,7 @@ mod content;
 mod direct;
 pub(super) mod wait;
 mod way;
+mod whom;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+pub(super) use self::whom::Whom;
 use super::gateway::{Gateway, report};
 use super::variables::VariableArguments;
 use super::{Context, DONE, MISUSED, NOT_DELIVERED, PARTLY, REFUSED, complain, print};
@@ -22,33 +24,8 @@ const TOGETHER: usize = 500;
 
 #[derive(Debug, Args)]
 pub(super) struct SendArguments {
-    /// Members, by userid, divided by `,` or `|`; `@all` means everybody
-    #[arg(long, value_name = "USERS")]
-    to: Option<String>,
-    /// Departments, by id
-    #[arg(long, value_name = "IDS")]
-    party: Option<String>,
-    /// Tags, by id
-    #[arg(long, value_name = "IDS")]
-    tag: Option<String>,
-    /// Robots, by their configured name
-    #[arg(long, value_name = "NAMES")]
-    robot: Option<String>,
-    /// Group chats, by their configured name
-    #[arg(long, value_name = "NAMES")]
-    chat: Option<String>,
-    /// Mailboxes, by address
-    #[arg(long, value_name = "ADDRESSES")]
-    email: Option<String>,
-    /// Business identities (not available in this version)
-    #[arg(long, value_name = "IDS", hide = true)]
-    person: Option<String>,
-    /// The configured route it takes; without one, the rules say
-    #[arg(long, value_name = "NAME")]
-    route: Option<String>,
-    /// The application that members are addressed through
-    #[arg(long, value_name = "NAME")]
-    app: Option<String>,
+    #[command(flatten)]
+    pub(super) whom: Whom,
     /// Plain text; without any content it is read from standard input
     #[arg(long, value_name = "TEXT", group = "content")]
     text: Option<String>,
@@ -81,18 +58,6 @@ pub(super) struct SendArguments {
     /// Make harmless what a stranger may have typed
     #[arg(long)]
     escape: bool,
-    /// Have a robot mention members, by userid
-    #[arg(long, value_name = "USERS")]
-    at: Option<String>,
-    /// Have a robot mention members, by mobile number: `"13800138000, 13900139000"`
-    #[arg(long, value_name = "MOBILES")]
-    at_mobile: Option<String>,
-    /// Have a robot mention everybody: 0, 1, true or false; alone it means 1
-    #[arg(long, value_name = "0|1", num_args = 0..=1, default_missing_value = "1", value_parser = parse_flag, default_value = "0")]
-    at_all: bool,
-    /// urgent, normal or bulk
-    #[arg(long)]
-    priority: Option<String>,
     /// Not before: RFC 3339
     #[arg(long, value_name = "TIME")]
     send_at: Option<String>,
@@ -113,7 +78,7 @@ pub(super) struct SendArguments {
     robot_key_file: Option<PathBuf>,
     /// Do not ask before sending to everybody
     #[arg(long, short)]
-    yes: bool,
+    pub(super) yes: bool,
 }
 
 /// Reads 0, 1, true, false.
@@ -143,14 +108,11 @@ pub(super) async fn run(arguments: SendArguments, context: &Context) -> anyhow::
     if let Some(file) = &arguments.batch {
         return send_batch(file, context).await;
     }
-    if !arguments.has_recipient() {
-        complain(context.language.pick(
-            "error: no recipient: name --to, --party, --tag, --robot, --chat, --email or --route; nothing is ever sent to everybody by default",
-            "错误：没有接收者：请用 --to、--party、--tag、--robot、--chat、--email 或 --route 指定；默认绝不会发给所有人",
-        ));
+    if !arguments.whom.names_somebody() && arguments.robot_key_file.is_none() {
+        complain(no_recipient(context));
         return Ok(MISUSED);
     }
-    if arguments.is_for_everybody() && !arguments.yes && !confirmed(context)? {
+    if arguments.whom.is_for_everybody() && !arguments.yes && !confirmed(context)? {
         return Ok(MISUSED);
     }
     let submission = arguments.submission()?;
@@ -174,7 +136,15 @@ pub(super) async fn run(arguments: SendArguments, context: &Context) -> anyhow::
     Ok(DONE)
 }
 
-fn confirmed(context: &Context) -> anyhow::Result<bool> {
+/// What is said to somebody who names no recipient.
+pub(super) fn no_recipient(context: &Context) -> &'static str {
+    context.language.pick(
+        "error: no recipient: name --to, --party, --tag, --robot, --chat, --email or --route; nothing is ever sent to everybody by default",
+        "错误：没有接收者：请用 --to、--party、--tag、--robot、--chat、--email 或 --route 指定；默认绝不会发给所有人",
+    )
+}
+
+pub(super) fn confirmed(context: &Context) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Ok(true);
     }
@@ -196,49 +166,31 @@ pub(super) fn split_list(list: Option<&str>) -> Vec<&str> {
 }
 
 impl SendArguments {
-    fn has_recipient(&self) -> bool {
-        let lists = [&self.to, &self.party, &self.tag, &self.robot, &self.chat, &self.email, &self.person, &self.route];
-        self.robot_key_file.is_some() || lists.iter().any(|list| !split_list(list.as_deref()).is_empty())
-    }
-
-    fn is_for_everybody(&self) -> bool {
-        split_list(self.to.as_deref()).contains(&"@all")
+    /// The submission that a schedule keeps: what is for one call or for now has no place in it.
+    ///
+    /// # Errors
+    /// Names an argument that is not for a schedule.
+    pub(super) fn for_schedule(&self) -> anyhow::Result<Value> {
+        for (name, given) in [
+            ("--batch", self.batch.is_some()),
+            ("--direct", self.direct),
+            ("--wait", self.wait),
+            ("--send-at", self.send_at.is_some()),
+            ("--idempotency-key", self.idempotency_key.is_some()),
+        ] {
+            if given {
+                bail!("{name} is not for a schedule; leave it out");
+            }
+        }
+        self.submission()
     }
 
     fn submission(&self) -> anyhow::Result<Value> {
-        let mut to = Map::new();
-        let users: Vec<&str> = split_list(self.to.as_deref()).into_iter().filter(|user| *user != "@all").collect();
-        for (name, list) in [
-            ("users", users),
-            ("parties", split_list(self.party.as_deref())),
-            ("tags", split_list(self.tag.as_deref())),
-            ("robots", split_list(self.robot.as_deref())),
-            ("chats", split_list(self.chat.as_deref())),
-            ("emails", split_list(self.email.as_deref())),
-            ("people", split_list(self.person.as_deref())),
-        ] {
-            if !list.is_empty() {
-                to.insert(name.to_owned(), json!(list));
-            }
-        }
-        if self.is_for_everybody() {
-            to.insert("all".to_owned(), json!(true));
-        }
-        let mut submission = Map::new();
-        submission.insert("to".to_owned(), Value::Object(to));
+        let mut submission = self.whom.submission();
         content::add_to(&mut submission, self)?;
-        let mention = self.mention();
-        if mention != json!({}) {
-            submission.insert("mention".to_owned(), mention);
-        }
-        for (name, value) in [
-            ("app", &self.app),
-            ("priority", &self.priority),
-            ("send_at", &self.send_at),
-            ("expires_at", &self.expires_at),
-            ("route", &self.route),
-            ("overflow", &self.overflow),
-        ] {
+        for (name, value) in
+            [("send_at", &self.send_at), ("expires_at", &self.expires_at), ("overflow", &self.overflow)]
+        {
             if let Some(value) = value {
                 submission.insert(name.to_owned(), json!(value));
             }
@@ -247,21 +199,6 @@ impl SendArguments {
             submission.insert("escape".to_owned(), json!(true));
         }
         Ok(Value::Object(submission))
-    }
-
-    fn mention(&self) -> Value {
-        let mut mention = Map::new();
-        for (name, list) in
-            [("users", split_list(self.at.as_deref())), ("mobiles", split_list(self.at_mobile.as_deref()))]
-        {
-            if !list.is_empty() {
-                mention.insert(name.to_owned(), json!(list));
-            }
-        }
-        if self.at_all {
-            mention.insert("all".to_owned(), json!(true));
-        }
-        Value::Object(mention)
     }
 }
 

@@ -70,6 +70,11 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
         ));
     }
     check_limits(config)?;
+    if let Some(folder) = &config.schedules.files
+        && !folder.is_dir()
+    {
+        bail!("schedules.files: {} is no folder; make it, or leave the option out", folder.display());
+    }
     if !(1.0..=100.0).contains(&config.retry.factor) {
         bail!("retry.factor: {} is not between 1 and 100", config.retry.factor);
     }

@@ -8,14 +8,14 @@ use wecom_sim::{Options, Running, Simulator};
 use crate::kit::process::{Process, command, free_port};
 use crate::kit::{KEY, ROBOT, SECRET};
 
-struct Desk {
-    folder: tempfile::TempDir,
-    simulator: Running,
+pub(crate) struct Desk {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) simulator: Running,
     _gateway: Process,
     url: String,
 }
 
-async fn desk() -> Desk {
+pub(crate) async fn desk() -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let gateway = Process::start(folder.path(), &simulator.origin, free_port()).await;
@@ -24,17 +24,21 @@ async fn desk() -> Desk {
 }
 
 impl Desk {
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = command(self.folder.path(), &self.simulator.origin);
         command.env("HONGYAN_URL", &self.url);
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         self.run_with(arguments, |_| {}).await
     }
 
-    async fn run_with(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> (i32, String, String) {
+    pub(crate) async fn run_with(
+        &self,
+        arguments: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> (i32, String, String) {
         let mut command = self.command();
         command.args(arguments).stdin(std::process::Stdio::null());
         change(&mut command);
@@ -43,7 +47,7 @@ impl Desk {
     }
 }
 
-fn shown(output: &Output) -> (i32, String, String) {
+pub(crate) fn shown(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }

@@ -28,6 +28,8 @@ mod quiet_hours;
 mod quota;
 mod recall;
 mod routes;
+mod run_command;
+mod schedules;
 mod security;
 mod starting;
 mod templates;

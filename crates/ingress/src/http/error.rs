@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{InvalidSubmission, Violation};
 use pipeline::ports::{LedgerError, LedgerErrorKind};
 use pipeline::telemetry::{Happening as _, MessageRefused};
-use pipeline::{AcceptError, RecallError};
+use pipeline::{AcceptError, RecallError, ScheduleError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -125,6 +125,21 @@ impl ApiError {
         self
     }
 
+    /// Names fields as parts of one that holds them.
+    pub(super) fn inside(mut self, outer: &str) -> Self {
+        if let Some(field) = &mut self.field {
+            let whole = if field == "(body)" { outer.to_owned() } else { format!("{outer}.{field}") };
+            self.message = self.message.replacen(&format!("`{field}`"), &format!("`{whole}`"), 1);
+            *field = whole;
+        }
+        self
+    }
+
+    /// What happened, for people, as one sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Counts a submission that was refused before it reached the intake.
     pub(crate) fn count(&self) {
         MessageRefused { code: self.code }.emit();
@@ -213,6 +228,25 @@ impl From<AcceptError> for ApiError {
             }
             // The intake has logged why.
             AcceptError::NotStored(cause) => not_stored(cause.kind),
+            _ => Self { cause: Some(Box::new(error)), ..Self::internal() },
+        }
+    }
+}
+
+impl From<ScheduleError> for ApiError {
+    fn from(error: ScheduleError) -> Self {
+        match error {
+            ScheduleError::Invalid(violation) => violation.into(),
+            ScheduleError::Message(error @ AcceptError::KeyReused) => error.into(),
+            ScheduleError::Message(error) => Self::from(error).inside("message"),
+            ScheduleError::Unknown => Self::not_found("there is no such schedule")
+                .with_hint("`GET /v1/schedules` lists them; a key sees only its own caller's"),
+            ScheduleError::Taken => {
+                Self::new(StatusCode::CONFLICT, "name_taken", "another caller has a schedule of this name")
+                    .with_field("name")
+                    .with_hint("choose another name, such as one that begins with yours")
+            }
+            ScheduleError::Ledger(error) => error.into(),
             _ => Self { cause: Some(Box::new(error)), ..Self::internal() },
         }
     }

@@ -13,6 +13,7 @@ mod media;
 mod quotas;
 mod read;
 mod routes;
+mod schedules;
 mod stats;
 mod submission;
 mod submit;
@@ -69,6 +70,12 @@ const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
     || routes!(webhooks::retry),
     || routes!(audit::list),
     || routes!(audit::verify),
+    || routes!(schedules::list),
+    || routes!(schedules::show, schedules::put, schedules::forget),
+    || routes!(schedules::preview),
+    || routes!(schedules::pause),
+    || routes!(schedules::resume),
+    || routes!(schedules::run),
     || routes!(encryption::show),
     || routes!(encryption::rotate),
     || routes!(encryption::retire),

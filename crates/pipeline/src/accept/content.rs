@@ -56,7 +56,7 @@ impl Intake {
         if content.object().contains("\"url\"")
             && let Some((kind, url)) = crate::media::named_by_url(&content)
         {
-            let fetched = self.fetch.fetch(&url).await;
+            let fetched = self.fetch.fetch(&url, crate::media::LARGEST_FILE).await;
             let (file_name, bytes) = fetched.map_err(|why| {
                 let field = format!("{kind}.media_id.url");
                 invalid(

@@ -17,6 +17,7 @@ mod keys;
 mod media;
 mod queue;
 mod records;
+mod schedules;
 mod sealing;
 mod templates;
 mod upkeep;
@@ -40,6 +41,7 @@ pub use self::records::{
     Acknowledged, CancelAnswer, DeliveryRecord, DueEscalation, MessageFilter, MessageRecord, MessageSummary,
     PendingRecall, Records, RetryAnswer, StatRow,
 };
+pub use self::schedules::{Advance, Schedule, ScheduleRecord, Schedules};
 pub use self::sealing::{Sealing, SealingState};
 pub use self::templates::{TemplateRecord, Templates};
 pub use self::upkeep::Upkeep;
@@ -61,6 +63,7 @@ pub trait Ledger:
     + Callbacks
     + Clicks
     + Audit
+    + Schedules
 {
 }
 impl<T> Ledger for T where
@@ -78,6 +81,7 @@ impl<T> Ledger for T where
         + Callbacks
         + Clicks
         + Audit
+        + Schedules
 {
 }
 

@@ -14,6 +14,10 @@ use trials::mail::MailServer;
 use crate::house::{Accepted, House, callers, callers_of, to_member};
 use crate::routes;
 
+/// A schedule, and the number of the message that it makes.
+const SCHEDULE: &str = "/v1/schedules/once";
+const SCHEDULED: u64 = 902;
+
 /// The points of `hongyan-pipeline`'s list, read from the binary so that none is forgotten.
 fn points(binary: &Path) -> anyhow::Result<Vec<String>> {
     let output = std::process::Command::new(binary).arg("crash-points").output()?;
@@ -102,8 +106,30 @@ async fn die_at(trial: &Trial, folder: &Path, point: &str, mail: &MailServer) ->
     if divided {
         routes::both_have_it(&mut house).await?;
     }
+    if point == "schedule-before-advance" {
+        ran_once(&mut house).await?;
+    }
     house.stop()?;
     Ok(redelivered)
+}
+
+/// The run that was made before the death, and was not noted, has made one message.
+async fn ran_once(house: &mut House) -> anyhow::Result<()> {
+    let asked = Instant::now();
+    let id = loop {
+        let mut http = house.gateway.connection();
+        let schedule = http.request(Method::GET, SCHEDULE, "").await?.json();
+        if let Some(id) = schedule["last_message"].as_str() {
+            break id.to_owned();
+        }
+        ensure!(asked.elapsed() < Duration::from_secs(20), "the run was never noted: {schedule}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    house.settled([&id]).await?;
+    let (seen, swallowed) = (house.simulator.seen().await?, house.simulator.swallowed().await?);
+    let (seen, swallowed) = (seen.get(&SCHEDULED).copied(), swallowed.get(&SCHEDULED).copied());
+    ensure!(seen == Some(1) && swallowed.is_none(), "seen {seen:?}, swallowed {swallowed:?}");
+    Ok(())
 }
 
 /// Points that only old things pass: what they forget must be there already.
@@ -141,6 +167,16 @@ async fn provoke(house: &mut House, point: &str) -> anyhow::Result<()> {
             Ok(())
         }
         "divide-before-commit" => routes::to_be_divided(house).await,
+        "schedule-before-advance" => {
+            let mut http = house.gateway.connection();
+            let every_second = json!({ "cron": "* * * * * *" }).to_string();
+            let answer = http.request(Method::POST, "/v1/schedules/preview", every_second).await?;
+            let soon = answer.json()["next"][1].clone();
+            let body = json!({ "at": soon, "message": to_member(SCHEDULED) }).to_string();
+            let answer = http.request(Method::PUT, SCHEDULE, body).await?;
+            ensure!(answer.status == 200, "{}: {:?}", answer.status, answer.body);
+            Ok(())
+        }
         "release-before" => house.process.as_ref().context("a running gateway")?.signal("TERM"),
         _ => Ok(()),
     }

@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: &SendArguments, submission: &Value, context: 
         return Ok(MISUSED);
     }
     let content = content(submission, arguments.escape)?;
-    if arguments.route.is_some() || arguments.overflow.is_some() {
+    if arguments.whom.route.is_some() || arguments.overflow.is_some() {
         complain("error: --route and --overflow need a gateway; leave --direct out");
         return Ok(MISUSED);
     }
@@ -39,9 +39,9 @@ pub(super) async fn run(arguments: &SendArguments, submission: &Value, context: 
         safe: 0,
         overflow: Overflow::Reject,
         mention: Mention {
-            users: split_list(arguments.at.as_deref()).into_iter().map(str::to_owned).collect(),
-            mobiles: split_list(arguments.at_mobile.as_deref()).into_iter().map(str::to_owned).collect(),
-            all: arguments.at_all,
+            users: split_list(arguments.whom.at.as_deref()).into_iter().map(str::to_owned).collect(),
+            mobiles: split_list(arguments.whom.at_mobile.as_deref()).into_iter().map(str::to_owned).collect(),
+            all: arguments.whom.at_all,
         },
     };
     let mut codes = Vec::new();
@@ -83,18 +83,18 @@ async fn prepare(channel: &dyn Channel) -> Result<(), Attempt> {
 
 fn calls(arguments: &SendArguments, config: &Config) -> anyhow::Result<Vec<(Arc<dyn Channel>, RecipientSet)>> {
     let user = |user: &str| if user == "@all" { Recipient::All } else { Recipient::User(user.to_owned()) };
-    let robots = split_list(arguments.robot.as_deref()).into_iter();
+    let robots = split_list(arguments.whom.robot.as_deref()).into_iter();
     let robots = robots.chain(arguments.robot_key_file.as_ref().map(|_| BY_FILE));
-    let recipients: RecipientSet = split_list(arguments.to.as_deref())
+    let recipients: RecipientSet = split_list(arguments.whom.to.as_deref())
         .into_iter()
         .map(user)
-        .chain(split_list(arguments.party.as_deref()).into_iter().map(|id| Recipient::Party(id.to_owned())))
-        .chain(split_list(arguments.tag.as_deref()).into_iter().map(|id| Recipient::Tag(id.to_owned())))
+        .chain(split_list(arguments.whom.party.as_deref()).into_iter().map(|id| Recipient::Party(id.to_owned())))
+        .chain(split_list(arguments.whom.tag.as_deref()).into_iter().map(|id| Recipient::Tag(id.to_owned())))
         .chain(robots.map(|name| Recipient::Robot(name.to_owned())))
-        .chain(split_list(arguments.chat.as_deref()).into_iter().map(|name| Recipient::Chat(name.to_owned())))
-        .chain(split_list(arguments.email.as_deref()).into_iter().map(|to| Recipient::Email(to.to_owned())))
+        .chain(split_list(arguments.whom.chat.as_deref()).into_iter().map(|name| Recipient::Chat(name.to_owned())))
+        .chain(split_list(arguments.whom.email.as_deref()).into_iter().map(|to| Recipient::Email(to.to_owned())))
         .collect();
-    let app = arguments.app.clone().or_else(|| app::default_app(config)).unwrap_or_default();
+    let app = arguments.whom.app.clone().or_else(|| app::default_app(config)).unwrap_or_default();
     let channels = app::channels(config)?;
     let mut calls = Vec::new();
     let mail = app::default_mail(config).unwrap_or_default();

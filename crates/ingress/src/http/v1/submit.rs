@@ -62,7 +62,7 @@ pub(super) async fn submit(
     Ok(response)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "`Idempotency-Key` is not UTF-8")
