@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use domain::{Content, Timestamp};
 use parking_lot::RwLock;
 use pipeline::FeedbackConfig;
