@@ -226,7 +226,7 @@ fn show(attempt: &Value, context: &Context) {
             format!("{} {code}: {reason}", context.language.pick("REFUSED", "拒绝"))
         }
     };
-    print(&format!("{}  {:<16} {:<15}  {:<12} {became}", text("at"), text("callback"), text("address"), text("kind")));
+    print(&format!("{}  {:<16} {:<15}  {:<19}  {became}", text("at"), text("callback"), text("address"), text("kind")));
 }
 
 async fn set(arguments: &SetArguments, context: &Context) -> anyhow::Result<u8> {
