@@ -224,8 +224,8 @@ async fn other_status(answer: &mut Response) -> Finding {
     match status {
         403 if body == b"refused\n" => Finding::refused(
             "keys",
-            "HTTP 403 from the gateway: its keys are others than those here, or this callback has none; see `hongyan callback watch --once` and `hongyan callback list`",
-            "HTTP 403（来自网关）：网关的密钥与此处不同，或该回调没有密钥；请看 `hongyan callback watch --once` 与 `hongyan callback list`",
+            "HTTP 403 from the gateway: its keys or receive id are others than those here, or it has none; is `--callback` the one in the URL? See `hongyan callback watch --once` and `hongyan callback list`",
+            "HTTP 403（来自网关）：网关的密钥或 receive id 与此处不同，或该回调没有密钥；`--callback` 与 URL 是否一致？请看 `hongyan callback watch --once` 与 `hongyan callback list`",
         ),
         403 => Finding::refused(
             "forbidden",
