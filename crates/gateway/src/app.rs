@@ -30,6 +30,8 @@ use wecom::{AgentId, MemoryTokenStore, TokenStore, Transport};
 use crate::config::{Config, DeliveryVia, LedgerEngine, MailSection};
 use crate::{first_key, observe, server};
 
+pub(crate) use self::ways_in::callbacks as configured_callbacks;
+
 /// How long an idempotency key is kept.
 const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Person-times a day that WeCom allows an application for each account of its company (path/90312).

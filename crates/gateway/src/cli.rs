@@ -6,6 +6,7 @@
 
 mod audit;
 mod backup;
+mod callback;
 mod chinese;
 mod config;
 mod dead_letter;
@@ -122,6 +123,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Set up callbacks: set keys, watch attempts, try a URL, open and make envelopes
+    #[command(subcommand)]
+    Callback(callback::CallbackCommand),
     /// Look at what waits for business systems
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -237,6 +241,7 @@ async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         Command::Media(command) => directory::media(command, context).await,
         Command::Directory(command) => directory::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,
+        Command::Callback(command) => callback::run(command, context).await,
         Command::Webhook(command) => webhook::run(command, context).await,
         Command::Audit(command) => audit::run(command, context).await,
         Command::Encryption(command) => encryption::run(command, context).await,

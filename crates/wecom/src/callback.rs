@@ -27,7 +27,7 @@ mod xml;
 #[cfg(feature = "axum")]
 pub mod axum;
 
-pub use crypto::{Crypto, EncodingAesKey, Refusal, Sealed};
+pub use crypto::{Crypto, EncodingAesKey, Inspection, Refusal, Sealed};
 pub use envelope::{Envelope, Format, Query};
 pub use event::{
     ApprovalInfo, ApprovalItem, ApprovalNode, BatchJob, CardEvent, ContactChange, Event, Location, Picture, ScanCode,

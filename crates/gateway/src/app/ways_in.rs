@@ -68,7 +68,7 @@ pub(super) fn webhooks(config: &Config) -> BTreeMap<String, WebhookTarget> {
 }
 
 /// The callbacks of a configuration that was checked.
-pub(super) fn callbacks(config: &Config) -> BTreeMap<String, CallbackConfig> {
+pub(crate) fn callbacks(config: &Config) -> BTreeMap<String, CallbackConfig> {
     let callback = |(name, section): (&String, &CallbackSection)| {
         let pair = |token: &Option<SecretText>, aes_key: &Option<SecretText>| {
             let (token, aes_key) = (token.as_ref()?, aes_key.as_ref()?);

@@ -54,6 +54,20 @@ pub(super) fn error(code: &str) -> Option<&'static str> {
     })
 }
 
+/// What a code of WeCom's sample library means, and what to do about it.
+pub(super) fn refusal(code: i64) -> Option<&'static str> {
+    Some(match code {
+        -40_001 => "签名不符：请核对 Token 是否与企业微信后台一致",
+        -40_002 => "请求体不是企业微信发出的 XML 或 JSON",
+        -40_004 => "没有可用的密钥：该回调未配置，或 EncodingAESKey 不是 43 位字母与数字",
+        -40_005 => "消息属于其他企业、套件或机器人：请核对 receive id（企业 ID）",
+        -40_007 => "解密失败：请核对 EncodingAESKey 是否与企业微信后台一致",
+        -40_008 => "解密后的内容格式不对：请核对 EncodingAESKey",
+        -40_010 => "密文不是 base64",
+        _ => return None,
+    })
+}
+
 /// What to do about an errcode, or about a reason of ours.
 pub(super) fn mend(code: &str) -> Option<&'static str> {
     Some(match code {

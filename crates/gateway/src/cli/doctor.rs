@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use channels::Email;
 use domain::Quota;
+use ingress::callback::CallbackConfig;
 use serde_json::{Value, json};
 use wecom::api::robot::RobotMessage;
+use wecom::callback::EncodingAesKey;
 use wecom::{AgentId, Client, ErrCode, Error, Method, RobotClient, RobotKey};
 
 use super::{Context, DONE, FAILED, print};
@@ -17,6 +19,8 @@ use crate::config::{Config, MailSection, check};
 
 /// How far this machine's clock may be off.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
+/// The longest Token (path/90930).
+const MAX_TOKEN: usize = 32;
 
 struct Finding {
     what: String,
@@ -71,6 +75,7 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
         Err(error) => findings.push(Finding::bad("config", error.to_string(), "mend the option named")),
     }
     findings.push(data_dir(&loaded.config));
+    findings.extend(callbacks(&loaded.config));
     if findings.iter().all(|finding| finding.good) {
         findings.extend(upstream(&loaded.config).await);
     }
@@ -96,6 +101,35 @@ fn print_finding(finding: &Finding, context: &Context) {
     let mend = finding.mend.as_deref().map(|mend| context.language.pick(mend, chinese.unwrap_or(mend)));
     let mend = mend.map(|mend| format!("\n      → {mend}")).unwrap_or_default();
     print(&format!("{mark}  {}: {}{mend}", finding.what, finding.text));
+}
+
+/// Whether the keys can be used; whether WeCom gets here, only a call from outside can tell.
+fn callbacks(config: &Config) -> Vec<Finding> {
+    let finding = |(name, callback): (&String, &CallbackConfig)| {
+        let what = format!("callbacks.{name}");
+        let Some(pair) = callback.keys.first() else {
+            return Finding::good(
+                what,
+                format!("has no keys here; `hongyan callback set {name}` sets them while the gateway runs"),
+            );
+        };
+        let token = pair.token.expose();
+        if token.len() > MAX_TOKEN || !token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Finding::bad(what, "token is not 1 to 32 letters and digits", "copy it from WeCom's console");
+        }
+        match EncodingAesKey::parse(pair.aes_key.expose()) {
+            Ok(_) => Finding::good(
+                what,
+                format!(
+                    "has keys that can be used; try it from outside: hongyan callback probe https://HOST/callback/{name}"
+                ),
+            ),
+            Err(refusal) => {
+                Finding::bad(what, format!("{refusal} ({})", refusal.code()), "copy it from WeCom's console")
+            }
+        }
+    };
+    app::configured_callbacks(config).iter().map(finding).collect()
 }
 
 fn data_dir(config: &Config) -> Finding {

@@ -1,9 +1,11 @@
 //! Callbacks: the simulator calls back as WeCom does; what is heard is answered, kept, told on, and changes cards.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::FeedbackRule;
+use domain::{FeedbackRule, Timestamp};
 use hongyan::config::{CallbackSection, Config, SecretText};
+use pipeline::ports::HandClock;
 use serde_json::{Value, json};
 use wecom::api::media::{UploadKind, UploadMedia};
 use wecom::callback::{Crypto, Element, EncodingAesKey};
@@ -217,8 +219,39 @@ async fn keys_are_set_while_it_runs_and_those_before_work_for_a_day() {
     let new = house.simulator.control.say(APP, "zhangsan", &Said::Text("帮助".into())).await;
     assert_eq!(new[0].status, Some(200), "{new:?}");
     // What was set is sealed, and read again at the next start.
-    let house = house.restart(std::sync::Arc::new(pipeline::ports::SystemClock::new())).await;
+    let house = house.restart(Arc::new(pipeline::ports::SystemClock::new())).await;
     let url = format!("{}/callback/default", house.house.origin());
+    house.simulator.control.set_callback(Some(APP), &url, "newToken", newer).await.unwrap();
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn configured_keys_end_a_day_after_others_took_their_place() {
+    let clock = Arc::new(HandClock::new(Timestamp::from_millis(1_800_000_000_000)));
+    let house = TestHouse::start_at(clock.clone(), with_callback(None)).await;
+    let newer = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+    let body = json!({ "token": "newToken", "encoding_aes_key": newer }).to_string();
+    let put = || house.caller.request(reqwest::Method::PUT, "/v1/callbacks/default/keys", Some(body.clone()), &[]);
+    let url = format!("{}/callback/default", house.house.origin());
+    let verified = |token: &'static str, key: &'static str| {
+        let (control, url) = (house.simulator.control.clone(), url.clone());
+        async move { control.set_callback(Some(APP), &url, token, key).await.is_ok() }
+    };
+    assert_eq!(put().await.status, 204);
+    clock.advance(Duration::from_secs(23 * 3600));
+    assert!(verified(TOKEN, KEY).await);
+    // Set again, they begin another day; those before them do so, too: somebody is still at it.
+    assert_eq!(put().await.status, 204);
+    clock.advance(Duration::from_secs(23 * 3600));
+    assert!(verified(TOKEN, KEY).await && verified("newToken", newer).await);
+    clock.advance(Duration::from_secs(2 * 3600));
+    assert!(!verified(TOKEN, KEY).await && verified("newToken", newer).await);
+    // A day later it is too late for a repeat to bring them back.
+    assert_eq!(put().await.status, 204);
+    assert!(!verified(TOKEN, KEY).await);
+    let house = house.restart(clock).await;
+    let url = format!("{}/callback/default", house.house.origin());
+    assert!(house.simulator.control.set_callback(Some(APP), &url, TOKEN, KEY).await.is_err());
     house.simulator.control.set_callback(Some(APP), &url, "newToken", newer).await.unwrap();
     house.stop().await;
 }

@@ -1,11 +1,11 @@
 //! The callbacks and their keys: from the configuration, and those that were set while the gateway runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use domain::{Content, Timestamp};
 use parking_lot::RwLock;
 use pipeline::FeedbackConfig;
@@ -72,6 +72,37 @@ pub struct KeyPair {
 #[derive(Serialize, Deserialize)]
 struct StoredKeys {
     pairs: Vec<(String, String)>,
+    /// What was configured when these were set: taken no longer than those before.
+    #[serde(default)]
+    replaced: Vec<(String, String)>,
+}
+
+/// Keys set while the gateway runs.
+#[derive(Clone, Default)]
+struct SetKeys {
+    /// The newest first, each with the time until which it is taken.
+    pairs: Vec<(KeyPair, Option<Timestamp>)>,
+    /// Configured pairs in whose place they are.
+    replaced: Vec<KeyPair>,
+}
+
+impl StoredKeys {
+    fn live(self, set_at: Timestamp) -> SetKeys {
+        let pair = |(token, aes_key): (String, String)| KeyPair { token: token.into(), aes_key: aes_key.into() };
+        let until = set_at + super::OLD_KEYS_FOR;
+        let pairs = self.pairs.into_iter().enumerate().map(|(i, texts)| (pair(texts), (i > 0).then_some(until)));
+        SetKeys { pairs: pairs.collect(), replaced: self.replaced.into_iter().map(pair).collect() }
+    }
+}
+
+impl KeyPair {
+    fn exposed(&self) -> (String, String) {
+        (self.token.expose().to_owned(), self.aes_key.expose().to_owned())
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.token.expose() == other.token.expose() && self.aes_key.expose() == other.aes_key.expose()
+    }
 }
 
 /// Opens and seals with one pair of keys.
@@ -86,8 +117,8 @@ pub enum LiveKeys {
 /// All callbacks.
 pub struct CallbackBook {
     configured: BTreeMap<String, CallbackConfig>,
-    /// By name: pairs that were set, the newest first, each with the time until which it is taken.
-    set: RwLock<BTreeMap<String, Vec<(KeyPair, Option<Timestamp>)>>>,
+    /// By name.
+    set: RwLock<BTreeMap<String, SetKeys>>,
     attempts: Attempts,
     /// Wakes whoever acts on what was heard.
     pub(super) heard: Arc<Notify>,
@@ -111,13 +142,8 @@ impl CallbackBook {
     /// [`LedgerError`] if they could not be read.
     pub async fn load(&self, ledger: &(impl Callbacks + ?Sized)) -> Result<(), LedgerError> {
         for CallbackKeys { callback, body, set_at } in ledger.callback_keys().await? {
-            let Ok(StoredKeys { pairs }) = serde_json::from_str(&body) else { continue };
-            let until = set_at + super::OLD_KEYS_FOR;
-            let pairs = pairs.into_iter().enumerate().map(|(i, (token, aes_key))| {
-                let pair = KeyPair { token: token.into(), aes_key: aes_key.into() };
-                (pair, (i > 0).then_some(until))
-            });
-            self.set.write().insert(callback, pairs.collect());
+            let Ok(stored) = serde_json::from_str::<StoredKeys>(&body) else { continue };
+            self.set.write().insert(callback, stored.live(set_at));
         }
         Ok(())
     }
@@ -133,16 +159,21 @@ impl CallbackBook {
         pair: KeyPair,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let before = self.set.read().get(name).and_then(|pairs| pairs.first().cloned()).map(|(pair, _)| pair);
-        let before = before.or_else(|| self.configured.get(name)?.keys.first().cloned());
-        let pairs: Vec<KeyPair> = std::iter::once(pair).chain(before).collect();
-        let exposed = |pair: &KeyPair| (pair.token.expose().to_owned(), pair.aes_key.expose().to_owned());
-        let body =
-            serde_json::to_string(&StoredKeys { pairs: pairs.iter().map(exposed).collect() }).unwrap_or_default();
+        let earlier = self.set.read().get(name).cloned().unwrap_or_default();
+        let configured = self.configured.get(name).map(|config| config.keys.clone()).unwrap_or_default();
+        // The same keys set again take nobody's place: those before them are still those before.
+        let mut live = earlier.pairs.into_iter().filter(|(_, until)| until.is_none_or(|until| now < until));
+        let newest = live.find(|(set, _)| !set.is(&pair)).map(|(set, _)| set);
+        let is_taken = |one: &&KeyPair| !one.is(&pair) && !earlier.replaced.iter().any(|replaced| replaced.is(one));
+        let before: Vec<KeyPair> = newest.into_iter().chain(configured.iter().filter(is_taken).cloned()).collect();
+        let replaced: BTreeSet<_> = earlier.replaced.iter().chain(&configured).map(KeyPair::exposed).collect();
+        let stored = StoredKeys {
+            pairs: std::iter::once(pair).chain(before).map(|pair| pair.exposed()).collect(),
+            replaced: replaced.into_iter().collect(),
+        };
+        let body = serde_json::to_string(&stored).unwrap_or_default();
         ledger.put_callback_keys(CallbackKeys { callback: name.to_owned(), body, set_at: now }).await?;
-        let until = now + super::OLD_KEYS_FOR;
-        let live = pairs.into_iter().enumerate().map(|(i, pair)| (pair, (i > 0).then_some(until)));
-        self.set.write().insert(name.to_owned(), live.collect());
+        self.set.write().insert(name.to_owned(), stored.live(now));
         Ok(())
     }
 
@@ -171,8 +202,10 @@ impl CallbackBook {
     pub(super) fn keys(&self, name: &str, now: Timestamp) -> Vec<LiveKeys> {
         let Some(config) = self.configured.get(name) else { return Vec::new() };
         let set = self.set.read().get(name).cloned().unwrap_or_default();
-        let live = set.into_iter().filter(|(_, until)| until.is_none_or(|until| now < until)).map(|(pair, _)| pair);
-        let pairs = live.chain(config.keys.iter().cloned());
+        let live = set.pairs.into_iter().filter(|(_, until)| until.is_none_or(|until| now < until));
+        // What was replaced stays so, though it is still configured; what was configured since is taken.
+        let configured = config.keys.iter().filter(|pair| !set.replaced.iter().any(|replaced| replaced.is(pair)));
+        let pairs = live.map(|(pair, _)| pair).chain(configured.cloned());
         pairs.filter_map(|pair| LiveKeys::new(config.kind, &config.receive_id, &pair).ok()).collect()
     }
 }

@@ -3,7 +3,11 @@
 //!
 //! Knows neither XML nor JSON: bytes in, bytes out.
 
+mod inspect;
+
 use std::fmt;
+
+pub use self::inspect::Inspection;
 
 use aes::cipher::block_padding::NoPadding;
 use aes::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
@@ -141,12 +145,18 @@ impl EncodingAesKey {
         plain
     }
 
-    fn decrypt(&self, mut encrypted: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+    /// Decrypts whole blocks, and leaves the padding where it is.
+    fn decrypt_blocks(&self, mut encrypted: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         if encrypted.is_empty() || !encrypted.len().is_multiple_of(16) {
             return Err(Refusal::Decryption);
         }
         let decryptor = Decryptor::new(&self.0.into(), &self.iv().into());
         decryptor.decrypt_padded::<NoPadding>(&mut encrypted).map_err(|_| Refusal::Decryption)?;
+        Ok(encrypted)
+    }
+
+    fn decrypt(&self, encrypted: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+        let mut encrypted = self.decrypt_blocks(encrypted)?;
         // Every byte of the padding is looked at, whatever the first ones say.
         let pad = usize::from(encrypted[encrypted.len() - 1]);
         let possible = (1..=BLOCK.min(encrypted.len())).contains(&pad);
