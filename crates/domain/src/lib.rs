@@ -9,6 +9,7 @@ mod content;
 mod dedupe;
 mod delivery;
 mod digest;
+mod directory;
 mod fairness;
 mod id;
 mod message;
@@ -30,6 +31,10 @@ pub use content::{Content, ContentKind, Link, Outline, Paragraph, UnknownContent
 pub use dedupe::{DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, RequestHash};
 pub use delivery::{Delivery, DeliveryState, ESCALATION, Lane, Placed, RecipientState, Standing};
 pub use digest::{DigestPolicy, Merged, can_merge, merge, merge_mentions};
+pub use directory::{
+    Changes, Directory, Group, Identity, InvalidList, InvalidPerson, OnCall, Person, PersonChange, PersonSource,
+    PersonStatus, Resolution, is_list_name, merge as merge_people, normal_mobile,
+};
 pub use fairness::turns;
 pub use id::{AttemptId, DeliveryId, InvalidId, MediaId, MessageId};
 pub use message::{Mention, Message, MessageState, Options, Overflow, Priority, UnknownPriority, UnknownState};
