@@ -7,8 +7,10 @@ mod merge;
 mod on_call;
 mod person;
 mod resolve;
+mod wanted;
 
 pub use self::merge::{Changes, merge};
 pub use self::on_call::{Group, InvalidList, OnCall, is_list_name};
 pub use self::person::{Identity, InvalidPerson, Person, PersonChange, PersonSource, PersonStatus, normal_mobile};
 pub use self::resolve::{Directory, Resolution};
+pub use self::wanted::Wanted;

@@ -33,7 +33,7 @@ pub use delivery::{Delivery, DeliveryState, ESCALATION, Lane, Placed, RecipientS
 pub use digest::{DigestPolicy, Merged, can_merge, merge, merge_mentions};
 pub use directory::{
     Changes, Directory, Group, Identity, InvalidList, InvalidPerson, OnCall, Person, PersonChange, PersonSource,
-    PersonStatus, Resolution, is_list_name, merge as merge_people, normal_mobile,
+    PersonStatus, Resolution, Wanted, is_list_name, merge as merge_people, normal_mobile,
 };
 pub use fairness::turns;
 pub use id::{AttemptId, DeliveryId, InvalidId, MediaId, MessageId};

@@ -2,6 +2,7 @@
 //! environment.
 
 mod check;
+mod directory;
 mod hooks;
 mod load;
 mod secret;
@@ -16,6 +17,8 @@ use domain::{Hours, Route, Rule, Uncertain};
 use serde::{Deserialize, Serialize};
 
 pub use check::{check, looks_like_corp_id};
+pub(crate) use directory::app_of as directory_app;
+pub use directory::{DirectorySection, SyncMode};
 pub use domain::Span;
 pub use hooks::HookSection;
 pub use load::{Environment, Loaded, load};
@@ -68,6 +71,8 @@ pub struct Config {
     pub hooks: BTreeMap<String, HookSection>,
     /// Business systems that hear what happens, by name.
     pub webhooks: BTreeMap<String, WebhookSection>,
+    /// Who is who.
+    pub directory: DirectorySection,
     /// How many people departments, tags and everybody are counted as.
     pub audience: AudienceSection,
     /// Who hears of trouble.
@@ -125,6 +130,7 @@ impl Default for Config {
             calendar_file: None,
             hooks: BTreeMap::new(),
             webhooks: BTreeMap::new(),
+            directory: DirectorySection::default(),
             audience: AudienceSection::default(),
             operator: OperatorSection::default(),
             quota: QuotaSection::default(),

@@ -21,7 +21,7 @@ use axum::{Extension, Router};
 use futures::FutureExt as _;
 use pipeline::ports::{Clock, Ledger};
 use pipeline::signature::Nonces;
-use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller, TemplateBook};
+use pipeline::{DirectoryKeeper, DispatcherHandle, Heartbeats, Intake, Recaller, TemplateBook};
 
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
 pub use error::{ApiError, RequestId};
@@ -48,8 +48,8 @@ pub struct Api {
     pub recaller: Recaller,
     /// Heartbeats of others.
     pub heartbeats: Heartbeats,
-    /// Members' mailboxes, read anew when they change.
-    pub addresses: AddressBook,
+    /// Who is who.
+    pub directory: DirectoryKeeper,
     /// The templates.
     pub templates: TemplateBook,
     /// For saying that something is due again.

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../../migrations/sqlite/0005_templates.sql")),
     (6, include_str!("../../migrations/sqlite/0006_sealing.sql")),
     (7, include_str!("../../migrations/sqlite/0007_webhooks.sql")),
+    (10, include_str!("../../migrations/sqlite/0010_directory.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

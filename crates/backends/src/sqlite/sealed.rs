@@ -192,6 +192,7 @@ fn reseal_the_rest(connection: &Connection) -> rusqlite::Result<()> {
         .execute("UPDATE api_key SET secret = resealed_text('secret', hash, secret) WHERE secret IS NOT NULL", [])?;
     connection
         .execute("UPDATE webhook_event SET body = resealed_text('event', key, body) WHERE body IS NOT NULL", [])?;
+    super::directory::reseal(connection)?;
     connection.execute("UPDATE resealing SET done = 1", []).map(drop)
 }
 

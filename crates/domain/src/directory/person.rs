@@ -255,7 +255,10 @@ impl PersonChange {
         }
         let departments = self.departments.iter().flatten();
         if departments.clone().any(|name| name.len() > MAX_TEXT_BYTES || name.chars().any(char::is_control)) {
-            return Err(wrong("departments", format!("holds one longer than {MAX_TEXT_BYTES} bytes, or not printable")));
+            return Err(wrong(
+                "departments",
+                format!("holds one longer than {MAX_TEXT_BYTES} bytes, or not printable"),
+            ));
         }
         Ok(())
     }
@@ -298,7 +301,8 @@ pub fn normal_mobile(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !c.is_whitespace() && !"-()（）".contains(*c)).collect();
     let national = plain.strip_prefix("+86").or_else(|| plain.strip_prefix("0086"));
     // Eleven digits that begin with 1 are a Chinese mobile number.
-    let is_chinese = |rest: &&str| rest.len() == 11 && rest.starts_with('1') && rest.bytes().all(|b| b.is_ascii_digit());
+    let is_chinese =
+        |rest: &&str| rest.len() == 11 && rest.starts_with('1') && rest.bytes().all(|b| b.is_ascii_digit());
     national.filter(is_chinese).map(str::to_owned).unwrap_or(plain)
 }
 

@@ -207,7 +207,9 @@ impl Directory {
             return format!("`{entry}` is a userid: name it in to.users");
         }
         match self.those("name", entry).as_slice() {
-            [] => format!("write what kind it is, such as `{}:{entry}`", self.kinds.first().map_or("emp", String::as_str)),
+            [] => {
+                format!("write what kind it is, such as `{}:{entry}`", self.kinds.first().map_or("emp", String::as_str))
+            }
             _ => format!("did you mean `name:{entry}`?"),
         }
     }
@@ -238,9 +240,7 @@ impl Directory {
             (None, "group" | "oncall") => {
                 "PUT /v1/directory/groups/{name} and /v1/directory/on-call/{name} keep such lists".to_owned()
             }
-            (None, _) => {
-                "import it, or let a sync bring it; `hongyan directory lookup` says what is known".to_owned()
-            }
+            (None, _) => "import it, or let a sync bring it; `hongyan directory lookup` says what is known".to_owned(),
         }
     }
 }

@@ -43,6 +43,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     check_ways(config, &mut warnings)?;
     super::hooks::check(config, &mut warnings)?;
     super::webhooks::check(config)?;
+    super::directory::check(config, &mut warnings)?;
     if config.http.simple_signatures {
         warnings.push("http.simple_signatures: such a signature covers neither path nor body; whoever sees one can send anything within five minutes".to_owned());
     }

@@ -23,7 +23,7 @@ use std::fmt;
 
 pub use self::admissions::{Accepted, Admission, Admissions, BornLeased, DedupeEntry, Idempotency};
 pub use self::api_calls::ApiCalls;
-pub use self::directory::{Directory, Person};
+pub use self::directory::{Directory, LookedUp};
 pub use self::keys::{KeyUse, Keys};
 pub use self::media::{Media, MediaRecord, Upload};
 pub use self::queue::{
