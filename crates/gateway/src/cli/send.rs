@@ -40,8 +40,8 @@ pub(super) struct SendArguments {
     /// Mailboxes, by address
     #[arg(long, value_name = "ADDRESSES")]
     email: Option<String>,
-    /// Business identities (not available in this version)
-    #[arg(long, value_name = "IDS", hide = true)]
+    /// Business identities: emp:1001, mobile:138…, name:张三, group:ops, oncall:ops
+    #[arg(long, value_name = "IDS", conflicts_with = "direct")]
     person: Option<String>,
     /// The configured route it takes; without one, the rules say
     #[arg(long, value_name = "NAME")]
@@ -145,8 +145,8 @@ pub(super) async fn run(arguments: SendArguments, context: &Context) -> anyhow::
     }
     if !arguments.has_recipient() {
         complain(context.language.pick(
-            "error: no recipient: name --to, --party, --tag, --robot, --chat, --email or --route; nothing is ever sent to everybody by default",
-            "错误：没有接收者：请用 --to、--party、--tag、--robot、--chat、--email 或 --route 指定；默认绝不会发给所有人",
+            "error: no recipient: name --to, --person, --party, --tag, --robot, --chat, --email or --route; nothing is ever sent to everybody by default",
+            "错误：没有接收者：请用 --to、--person、--party、--tag、--robot、--chat、--email 或 --route 指定；默认绝不会发给所有人",
         ));
         return Ok(MISUSED);
     }
