@@ -164,7 +164,9 @@ async fn contact_sync_brings_userids_of_the_whole_company() {
     let whole = sync(&house).await;
     assert_eq!(userids(&whole["added"]), ["lisi", "wangwu", "zhangsan"], "{whole}");
     let admin = administrator(&house);
-    let moved = UpdateUser { department: Some(vec![1, 2]), ..UpdateUser::new("lisi") };
+    let member =
+        wecom::api::user::MemberChange { userid: "lisi".into(), department: Some(vec![1, 2]), ..Default::default() };
+    let moved = UpdateUser { member, new_userid: None };
     admin.send(moved).await.unwrap();
     admin.send(DeleteUser { userid: "wangwu".into() }).await.unwrap();
     let next = sync(&house).await;
