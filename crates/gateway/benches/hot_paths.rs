@@ -55,6 +55,7 @@ fn channels() -> Channels {
         robots: Vec::new(),
         app_concurrency: 64,
         robot_concurrency: 4,
+        lookup: false,
         chats: Vec::new(),
         mail: Vec::new(),
         quotas: Quotas {

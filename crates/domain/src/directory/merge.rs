@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn who_is_said_to_have_left_has_left_even_by_half_an_answer() {
         let gone = PersonChange { status: Some(PersonStatus::Left), ..said("a") };
-        let changes = merged(&[gone.clone()], false);
+        let changes = merged(std::slice::from_ref(&gone), false);
         assert_eq!(names(&changes.left), ["a"]);
         let again = merge(&changes.left, &[gone], true, (PersonSource::App, NOW));
         assert_eq!((names(&again.left), names(&again.kept)), (vec![], vec!["a"]));

@@ -43,7 +43,7 @@ pub(super) enum DirectoryCommand {
         #[arg(long)]
         partial: bool,
     },
-    /// Print who is known as CSV: userid,name,department,mobile,email,status,sync_time
+    /// Print who is known as CSV: `userid,name,department,mobile,email,status,sync_time`
     Export {
         /// utf-8, utf-8-bom or gb18030: the last two for spreadsheets
         #[arg(long, default_value = "utf-8")]
@@ -76,7 +76,7 @@ pub(super) struct PutArguments {
     /// All departments, divided by commas
     #[arg(long, value_delimiter = ',')]
     department: Option<Vec<String>>,
-    /// activated, disabled, not_activated or left
+    /// `activated`, `disabled`, `not_activated` or `left`
     #[arg(long)]
     status: Option<String>,
     /// All identities of your own, divided by commas: emp:1001,login:zs
@@ -152,7 +152,7 @@ async fn plain(command: DirectoryCommand, gateway: &Gateway, context: &Context) 
     }
     match &command {
         DirectoryCommand::List { .. } => {
-            answer.as_array().into_iter().flatten().for_each(|person| print(&shown(person)))
+            answer.as_array().into_iter().flatten().for_each(|person| print(&shown(person)));
         }
         DirectoryCommand::Erase { .. } => {
             let messages = &answer["messages"];

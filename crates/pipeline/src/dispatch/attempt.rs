@@ -135,7 +135,7 @@ async fn send(shared: &Arc<Shared>, desk: &Arc<Desk>, letter: Letter, slot: &mut
         rather_lost: uncertain == Uncertain::Lose,
         random: rand::random(),
     };
-    let attempt = looked_up::with_names(shared, &claimed, attempt);
+    let attempt = looked_up::in_context(shared, &claimed, attempt);
     if looked_up::is_lookup(&claimed) {
         looked_up::note(shared, &claimed, &attempt, ended_at).await;
     }

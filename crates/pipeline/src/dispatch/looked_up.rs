@@ -1,7 +1,9 @@
 //! Who was looked up on the way: they go on to the application, in the transaction that settles the look-up; and a member's
 //! name where a userid was meant.
 
-use domain::{Attempt, Delivery, InvalidSubmission, Outcome, Reason, Recipient, RecipientState, Timestamp, Wanted};
+use domain::{
+    Attempt, Delivery, FailureClass, InvalidSubmission, Outcome, Reason, Recipient, RecipientState, Timestamp, Wanted,
+};
 
 use super::Shared;
 use crate::ports::Claimed;
@@ -66,8 +68,15 @@ pub(super) fn decide(shared: &Shared, claimed: &Claimed, outcome: Outcome, now: 
     }
 }
 
-/// Says whom a userid that WeCom does not know may have meant: many write a member's name there.
-pub(super) fn with_names(shared: &Shared, claimed: &Claimed, mut attempt: Attempt) -> Attempt {
+/// Puts an answer into context: whom a userid that WeCom does not know may have meant, for many write a member's name there;
+/// and that nothing is uncertain about a look-up.
+pub(super) fn in_context(shared: &Shared, claimed: &Claimed, mut attempt: Attempt) -> Attempt {
+    if is_lookup(claimed)
+        && let Attempt::Uncertain { reason } = attempt
+    {
+        // A question that was not answered left nothing behind that anybody could see.
+        return Attempt::Deferred { class: FailureClass::Unreachable, reason, retry_after: None };
+    }
     let meant = |recipient: &Recipient| {
         let Recipient::User(userid) = recipient else { return None };
         let directory = shared.planner.directory.read();

@@ -27,7 +27,7 @@ pub(in crate::http::v1) struct ExportQuery {
     encoding: Option<String>,
 }
 
-/// Writes who is known as CSV: userid, name, department, mobile, email, status, sync_time.
+/// Writes who is known as CSV: `userid,name,department,mobile,email,status,sync_time`.
 ///
 /// Departments are divided by `;`, the status is WeCom's number, the time is RFC 3339. A name that a spreadsheet would take
 /// for a formula begins with `'`.

@@ -1,7 +1,7 @@
 //! Tables of people: CSV in and out, in the encodings that spreadsheets write.
 //!
-//! Knows nothing about the directory but its columns: userid, name, department, mobile, email, status, sync_time, those of
-//! the table `wechat_users`; and `identities`, or `identity:KIND` for a kind of one's own.
+//! Knows nothing about the directory but its columns: `userid,name,department,mobile,email,status,sync_time`, those of the
+//! table `wechat_users`; and `identities`, or `identity:KIND` for a kind of one's own.
 
 use domain::{Identity, InvalidPerson, Person, PersonChange, PersonStatus};
 
