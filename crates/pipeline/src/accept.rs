@@ -393,10 +393,18 @@ impl Intake {
         let submission = &mut ready.submission;
         submission.check(now)?;
         let route = self.route_of(grant, submission, now)?;
-        let Named { to: named, warnings } = self.people_of(submission, now)?;
+        let (to, people) = (std::mem::take(&mut submission.to), std::mem::take(&mut submission.people));
+        let Named { to: named, mut warnings } = self.people_of(&to, &people, now)?;
         // Where a configured route leads by itself, the operator has allowed with it.
         let by_route = named.is_empty() && !matches!(submission.route, Some(RouteChoice::Own(_)));
-        let to = if named.is_empty() { route.as_deref().map(own_recipients).unwrap_or_default() } else { named };
+        let to = if named.is_empty() {
+            let own = route.as_deref().map(own_recipients).unwrap_or_default();
+            let Named { to, warnings: of_route } = self.people_of(&own, &[], now)?;
+            warnings.extend(of_route);
+            to
+        } else {
+            named
+        };
         submission.check_recipients(&to, route.as_deref().is_some_and(speaks_to_group))?;
         let app = self.app_of(submission, &to)?;
         if !by_route && let Some(recipient) = to.iter().find(|recipient| !grant.may_address(recipient, &app)) {

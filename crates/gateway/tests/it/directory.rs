@@ -122,8 +122,7 @@ async fn the_table_has_the_columns_of_wechat_users() {
 #[tokio::test]
 async fn an_applications_sync_brings_its_visible_range_and_half_an_answer_takes_nobody_for_gone() {
     let house = TestHouse::start_with(syncing(SyncMode::App)).await;
-    let mut rules = wecom_sim::Rules::default();
-    rules.hide_personal_fields = true;
+    let rules = wecom_sim::Rules { hide_personal_fields: true, ..wecom_sim::Rules::default() };
     house.simulator.control.set_rules(rules);
     people(&house, json!([{ "userid": "elsewhere", "email": "e@example.com" }])).await;
     let first = sync(&house).await;
@@ -280,6 +279,10 @@ async fn who_is_on_call_is_who_gets_it() {
     clock.advance(Duration::from_secs(24 * 3600));
     let second = house.caller.accepted(alarm()).await;
     assert_eq!(house.caller.settled(&second).await["recipients"][0]["recipient"], "user:lisi");
+    // A route may name them, too, for messages that name nobody.
+    let route = json!({ "steps": [{ "channel": "app" }], "to": ["person:oncall:ops"] });
+    let third = house.caller.accepted(json!({ "text": "alarm by route", "route": route })).await;
+    assert_eq!(house.caller.settled(&third).await["recipients"][0]["recipient"], "user:lisi");
     let at = house.caller.get("/v1/directory/on-call/ops?at=2026-12-02T10:00:00%2B08:00").await.json();
     assert_eq!(at["now"]["userids"], json!(["zhangsan"]));
     let wrong = put(&house.caller, "/v1/directory/on-call/x", json!({ "members": ["a"], "every": "1s" })).await;

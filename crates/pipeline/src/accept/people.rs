@@ -1,6 +1,6 @@
 //! Whom a submission means: business identities → members, from memory; nothing here waits.
 
-use domain::{Recipient, RecipientSet, Resolution, Submission, Timestamp, Violation, Wanted};
+use domain::{Recipient, RecipientSet, Resolution, Timestamp, Violation, Wanted};
 
 use super::{AcceptError, Intake, invalid};
 use crate::directory::nobody;
@@ -15,9 +15,13 @@ pub(super) struct Named {
 }
 
 impl Intake {
-    /// Finds the members whom a submission's people are, and looks whether its members are some.
-    pub(super) fn people_of(&self, submission: &mut Submission, now: Timestamp) -> Result<Named, AcceptError> {
-        let (named, entries) = (std::mem::take(&mut submission.to), std::mem::take(&mut submission.people));
+    /// Finds the members who are named as people, and looks whether those named as members are some.
+    pub(super) fn people_of(
+        &self,
+        named: &RecipientSet,
+        entries: &[String],
+        now: Timestamp,
+    ) -> Result<Named, AcceptError> {
         let directory = self.planner.directory.read();
         let (mut to, mut gone, mut warnings) = (Vec::with_capacity(named.len()), Vec::new(), Vec::new());
         let mut person = |field: String, entry: &str| -> Result<Vec<Recipient>, AcceptError> {
@@ -50,7 +54,7 @@ impl Intake {
                 }
             }
         };
-        for recipient in &named {
+        for recipient in named {
             match recipient {
                 Recipient::Person(entry) => to.extend(person("to".to_owned(), entry)?),
                 other => to.push(other.clone()),
@@ -59,7 +63,7 @@ impl Intake {
         for (i, entry) in entries.iter().enumerate() {
             to.extend(person(format!("to.people[{i}]"), entry)?);
         }
-        for recipient in &named {
+        for recipient in named {
             let Recipient::User(userid) = recipient else { continue };
             if directory.has_left(userid) {
                 warnings.push(format!("`user:{userid}` has left the company, by what the directory knows"));
