@@ -313,6 +313,7 @@ impl SqliteLedger {
             None => (None, None),
         };
         sealed::take_keys(&connection, &file.keyring, file.path())?;
+        directory::seal_what_is_not(&connection).map_err(failed)?;
         let now = clock.now();
         queue::void_leases(&connection, now).map_err(failed)?;
         queue::pull_back(&connection, now).map_err(failed)?;

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use wecom::{AgentId, Client, CorpId, RobotClient, RobotKey, RobotKeyError, Secret, TokenStore, Transport};
 
 use crate::{
-    ChatConfig, CompanyApis, Email, FileChannel, MailServer, MailServerError, WecomApp, WecomAppConfig, WecomAppchat,
-    WecomRobot,
+    ChatConfig, CompanyApis, DirectoryLookup, Email, FileChannel, MailServer, MailServerError, WecomApp,
+    WecomAppConfig, WecomAppchat, WecomFinder, WecomRobot,
 };
 
 /// What to build.
@@ -34,6 +34,8 @@ pub struct Config {
     pub chats: Vec<ChatsConfig>,
     /// The mail servers.
     pub mail: Vec<MailConfig>,
+    /// Whether members are looked up by mobile number or address on the way.
+    pub lookup: bool,
     /// What may be sent.
     pub quotas: Quotas,
     /// How many people departments, tags and everybody are counted as.
@@ -201,7 +203,13 @@ pub fn build(config: Config) -> Result<Channels, BuildError> {
             audience: config.audience,
             apis: apis(&config, app),
         };
-        channels.push(Arc::new(WecomApp::new(&app.name, client(&config, app), app_config)));
+        let channel: Arc<dyn Channel> = Arc::new(WecomApp::new(&app.name, client(&config, app), app_config));
+        // Files are written for what is known; nobody is asked then.
+        if config.lookup && config.via == Via::Wecom {
+            let (finder, quota) = (WecomFinder::new(client(&config, app)), config.quotas.base.first().copied());
+            channels.push(Arc::new(DirectoryLookup::new(&app.name, channel.clone(), finder, quota)));
+        }
+        channels.push(channel);
     }
     for chat in &config.chats {
         let app = config.apps.iter().find(|app| app.name == chat.app);

@@ -6,6 +6,7 @@
 //! | `wecom_robot` | a robot's group | `[robots.NAME]` |
 //! | `wecom_appchat` | a group chat of an application's | `[chats.NAME]` |
 //! | `email` | mailboxes | `[mail.NAME]` |
+//! | `directory` | nobody: it finds members by mobile number or address | `[directory] lookup` |
 //! | `file` | a folder, instead of WeCom: for development | `delivery.via = "file"` |
 //! | `recording` | nobody: it remembers, for tests | in code |
 //!
@@ -14,6 +15,8 @@
 mod company;
 mod config;
 mod content;
+mod directory;
+mod directory_source;
 mod email;
 mod fetch;
 mod file;
@@ -30,6 +33,8 @@ pub use company::CompanyApis;
 pub use config::{
     AppConfig, Audience, BuildError, ChatsConfig, Config, MailConfig, Quotas, Readers, RobotConfig, Via, build,
 };
+pub use directory::{DirectoryLookup, WecomFinder};
+pub use directory_source::{AppDirectory, ContactsDirectory};
 pub use email::{Email, MailServer, MailServerError};
 pub use fetch::{FolderFetch, GuardedFetch};
 pub use file::FileChannel;

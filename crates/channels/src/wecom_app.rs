@@ -276,6 +276,6 @@ fn matching<'a>(recipients: &'a RecipientSet, code: &str, id: &str) -> impl Iter
         Recipient::User(user) => !party && !tag && user.eq_ignore_ascii_case(id),
         Recipient::Party(known) => party && known == id,
         Recipient::Tag(known) => tag && known == id,
-        Recipient::All | Recipient::Robot(_) | Recipient::Chat(_) | Recipient::Email(_) => false,
+        Recipient::All | Recipient::Robot(_) | Recipient::Chat(_) | Recipient::Email(_) | Recipient::Person(_) => false,
     })
 }

@@ -186,7 +186,7 @@ impl Grant {
     pub fn may_address(&self, recipient: &Recipient, app: &str) -> bool {
         let allows = |list: &Option<Vec<String>>, id: &str| list.as_ref().is_none_or(|ids| ids.iter().any(|i| i == id));
         match recipient {
-            Recipient::User(_) => allows(&self.allow.apps, app),
+            Recipient::User(_) | Recipient::Person(_) => allows(&self.allow.apps, app),
             Recipient::Party(id) => allows(&self.allow.apps, app) && allows(&self.allow.parties, id),
             Recipient::Tag(id) => allows(&self.allow.apps, app) && allows(&self.allow.tags, id),
             Recipient::All => allows(&self.allow.apps, app) && self.scopes.include(Scope::SendAll),

@@ -9,6 +9,7 @@ mod content;
 mod dedupe;
 mod delivery;
 mod digest;
+mod directory;
 mod fairness;
 mod feedback;
 mod id;
@@ -34,6 +35,10 @@ pub use delivery::{
     response_code,
 };
 pub use digest::{DigestPolicy, Merged, can_merge, merge, merge_mentions};
+pub use directory::{
+    Changes, Directory, Group, Identity, InvalidList, InvalidPerson, OnCall, Person, PersonChange, PersonSource,
+    PersonStatus, Resolution, Wanted, is_list_name, merge as merge_people, normal_mobile,
+};
 pub use fairness::turns;
 pub use feedback::{ContactChanged, FeedbackRule, Heard, Press, What, rule_for};
 pub use id::{AttemptId, DeliveryId, InvalidId, MediaId, MessageId};

@@ -1,4 +1,4 @@
-//! Who a message is for: members, departments, tags, everybody, robot groups, group chats, mailboxes.
+//! Who a message is for: members, departments, tags, everybody, robot groups, group chats, mailboxes, people to be looked up.
 //!
 //! Knows nothing about how any of them is reached.
 
@@ -9,7 +9,8 @@ use std::str::FromStr;
 /// The most recipients one submission may name; a larger audience is a department, a tag or a batch.
 pub const MAX_RECIPIENTS: usize = 100_000;
 
-/// One recipient, printed as `user:zhangsan`, `party:2`, `tag:1`, `all`, `robot:ops`, `chat:plan` or `email:li@example.com`.
+/// One recipient, printed as `user:zhangsan`, `party:2`, `tag:1`, `all`, `robot:ops`, `chat:plan`,
+/// `email:li@example.com` or `person:mobile:13800138000`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Recipient {
     /// A member, by userid.
@@ -26,6 +27,8 @@ pub enum Recipient {
     Chat(String),
     /// A mailbox, by address.
     Email(String),
+    /// A member whom WeCom is asked for first: `mobile:13800138000` or `email:li@example.com`.
+    Person(String),
 }
 
 impl Recipient {
@@ -36,6 +39,7 @@ impl Recipient {
             Self::Robot(_) => "wecom_robot",
             Self::Chat(_) => "wecom_appchat",
             Self::Email(_) => "email",
+            Self::Person(_) => "directory",
         }
     }
 }
@@ -50,6 +54,7 @@ impl fmt::Display for Recipient {
             Self::Robot(name) => write!(f, "robot:{name}"),
             Self::Chat(name) => write!(f, "chat:{name}"),
             Self::Email(address) => write!(f, "email:{address}"),
+            Self::Person(entry) => write!(f, "person:{entry}"),
         }
     }
 }
@@ -75,6 +80,7 @@ impl FromStr for Recipient {
             Some(("robot", name)) => Ok(Self::Robot(name.to_owned())),
             Some(("chat", name)) => Ok(Self::Chat(name.to_owned())),
             Some(("email", address)) => Ok(Self::Email(address.to_owned())),
+            Some(("person", entry)) => Ok(Self::Person(entry.to_owned())),
             Some(_) => Err(InvalidRecipient(text.to_owned())),
         }
     }
@@ -147,7 +153,16 @@ mod tests {
 
     #[test]
     fn a_recipient_prints_and_parses() {
-        for text in ["user:zhangsan", "party:2", "tag:1", "all", "robot:ops", "chat:plan", "email:li@example.com"] {
+        for text in [
+            "user:zhangsan",
+            "party:2",
+            "tag:1",
+            "all",
+            "robot:ops",
+            "chat:plan",
+            "email:li@example.com",
+            "person:mobile:13800138000",
+        ] {
             assert_eq!(text.parse::<Recipient>().unwrap().to_string(), text);
         }
         for text in ["", "zhangsan", "user:", "phone:1"] {

@@ -58,6 +58,8 @@ pub fn each_by_its_own_channel(recipients: &RecipientSet, accounts: &Accounts<'_
         let account = match recipient {
             Recipient::Robot(name) | Recipient::Chat(name) => name,
             Recipient::Email(_) => accounts.mail,
+            // Who is found goes out through the application afterwards.
+            Recipient::Person(_) => accounts.app,
             Recipient::User(_) | Recipient::Party(_) | Recipient::Tag(_) | Recipient::All => continue,
         };
         let address = if let Recipient::Email(address) = recipient { Some(address.clone()) } else { None };

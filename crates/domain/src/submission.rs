@@ -17,6 +17,8 @@ const MAX_METADATA_BYTES: usize = 16 * 1024;
 pub struct Submission {
     /// For whom.
     pub to: RecipientSet,
+    /// For whom besides, by business identities such as `emp:1001` or `oncall:ops`.
+    pub people: Vec<String>,
     /// The application that members are addressed through; absent: the configured default.
     pub app: Option<String>,
     /// Which way it goes; absent: as the rules say.
@@ -70,6 +72,7 @@ impl Submission {
     pub fn new(content: SubmissionContent) -> Self {
         Self {
             to: RecipientSet::default(),
+            people: Vec::new(),
             app: None,
             route: None,
             overflow: None,
@@ -97,8 +100,9 @@ impl Submission {
         let wrong = |field: &str, message: String, hint: &str| {
             Err(InvalidSubmission(Violation::new("invalid", field, message).with_hint(hint)))
         };
-        if self.to.len() > MAX_RECIPIENTS {
-            let message = format!("names {} recipients; the limit is {MAX_RECIPIENTS}", self.to.len());
+        let named = self.to.len() + self.people.len();
+        if named > MAX_RECIPIENTS {
+            let message = format!("names {named} recipients; the limit is {MAX_RECIPIENTS}");
             return wrong("to", message, "address a department or a tag, or divide the submission");
         }
         if let Some(expires_at) = self.expires_at {
@@ -157,7 +161,7 @@ impl Submission {
     pub fn check_recipients(&self, to: &RecipientSet, to_group: bool) -> Result<(), InvalidSubmission> {
         if to.is_empty() {
             let violation = Violation::new("missing", "to", "names no recipient").with_hint(
-                "name at least one of users, parties, tags, all, robots, chats or emails, or a route that does; nothing is ever sent to everybody by default",
+                "name at least one of users, people, parties, tags, all, robots, chats or emails, or a route that does; nothing is ever sent to everybody by default",
             );
             return Err(InvalidSubmission(violation));
         }

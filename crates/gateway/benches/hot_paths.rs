@@ -55,6 +55,7 @@ fn channels() -> Channels {
         robots: Vec::new(),
         app_concurrency: 64,
         robot_concurrency: 4,
+        lookup: false,
         chats: Vec::new(),
         mail: Vec::new(),
         quotas: Quotas {
@@ -100,7 +101,8 @@ fn quota_decision(bencher: Bencher<'_, '_>) {
 fn ledger() -> (Runtime, tempfile::TempDir, Arc<dyn Ledger>) {
     let runtime = Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let config = Config { engine: Engine::Sqlite, data_dir: folder.path().to_owned(), key_file: None, accept_loss: false };
+    let config =
+        Config { engine: Engine::Sqlite, data_dir: folder.path().to_owned(), key_file: None, accept_loss: false };
     let opened = runtime.block_on(backends::open(&config, Arc::new(SystemClock::new()))).unwrap();
     (runtime, folder, opened.ledger)
 }

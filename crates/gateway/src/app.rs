@@ -1,5 +1,6 @@
 //! The wiring: configuration → rooms → a running house, and its orderly end.
 
+mod directory;
 mod ways_in;
 
 use std::net::SocketAddr;
@@ -17,9 +18,8 @@ use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::signature::Nonces;
 use pipeline::{
-    AddressBook, Allowances, Answered, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats, Intake, IntakeConfig,
-    Links, Post, Routing, Scheduler, SweepConfig, Sweeper, TemplateBook, VariableSources, WatchConfig, Watcher,
-    WebhookSender,
+    Allowances, Answered, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats, Intake, IntakeConfig, Links, Post,
+    Routing, Scheduler, SweepConfig, Sweeper, TemplateBook, VariableSources, WatchConfig, Watcher, WebhookSender,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -66,13 +66,6 @@ impl std::fmt::Debug for House {
 /// # Errors
 /// Names the option that cannot be used.
 pub fn channels(config: &Config) -> anyhow::Result<Channels> {
-    let store: Arc<dyn TokenStore> = match config.ledger.engine {
-        #[cfg(feature = "trials")]
-        LedgerEngine::Sqlite => Arc::new(crate::trials::MortalTokenStore::new(config.data_dir.join("tokens"))),
-        #[cfg(not(feature = "trials"))]
-        LedgerEngine::Sqlite => Arc::new(wecom::FileTokenStore::new(config.data_dir.join("tokens"))),
-        LedgerEngine::Memory => Arc::new(MemoryTokenStore),
-    };
     let apps = config.apps.iter().map(|(name, app)| {
         let agent_id = app.agent_id.parse().with_context(|| format!("apps.{name}.agent_id is not a number"))?;
         let secret = app.secret.clone().with_context(|| format!("apps.{name}.secret is missing"))?;
@@ -108,11 +101,12 @@ pub fn channels(config: &Config) -> anyhow::Result<Channels> {
     });
     let built = channels::build(channels::Config {
         transport: transport(config)?,
-        token_store: store,
+        token_store: token_store(config),
         apps: apps.collect::<anyhow::Result<_>>()?,
         robots: robots.collect::<anyhow::Result<_>>()?,
         app_concurrency: config.dispatch.app_concurrency,
         robot_concurrency: config.dispatch.robot_concurrency,
+        lookup: config.directory.lookup,
         chats: chats.collect(),
         mail: mail.collect::<anyhow::Result<_>>()?,
         quotas: Quotas {
@@ -134,6 +128,17 @@ pub fn channels(config: &Config) -> anyhow::Result<Channels> {
         },
     });
     Ok(built?)
+}
+
+/// Where access tokens are kept.
+fn token_store(config: &Config) -> Arc<dyn TokenStore> {
+    match config.ledger.engine {
+        #[cfg(feature = "trials")]
+        LedgerEngine::Sqlite => Arc::new(crate::trials::MortalTokenStore::new(config.data_dir.join("tokens"))),
+        #[cfg(not(feature = "trials"))]
+        LedgerEngine::Sqlite => Arc::new(wecom::FileTokenStore::new(config.data_dir.join("tokens"))),
+        LedgerEngine::Memory => Arc::new(MemoryTokenStore),
+    }
 }
 
 /// Where a mail server is, and how it is logged in to.
@@ -254,9 +259,9 @@ impl House {
         let first_key = first_key::FirstKey::find_or_make(key, Self::key_folder(config))?;
         let keys = Arc::new(KeyRing::open(backends.ledger.clone(), clock.clone(), first_key.text()).await?);
         let dispatch = dispatch_config(config);
-        let addresses = AddressBook::default();
-        addresses.refresh(backends.ledger.as_ref()).await?;
-        let ways = (Arc::new(routing(config)?), addresses.clone());
+        let book = directory::book(config, backends.ledger.as_ref(), &clock).await?;
+        let ways = (Arc::new(routing(config)?), book.clone());
+        let (keeper, directory_sync) = directory::keeper(config, backends.ledger.clone(), book, clock.clone())?;
         let templates = TemplateBook::with_built_in(ingress::hooks::templates());
         templates.refresh(backends.ledger.as_ref()).await?;
         let dispatcher = Dispatcher::new(
@@ -333,7 +338,7 @@ impl House {
             damage: damage.clone(),
             intake,
             heartbeats,
-            addresses,
+            directory: keeper,
             templates,
             scheduler: scheduler.clone(),
             ledger: backends.ledger,
@@ -352,6 +357,7 @@ impl House {
             tokio::spawn(sweeper.run(stop_working.clone())),
             tokio::spawn(webhooks.run(stop_working.clone())),
             tokio::spawn(feedback.run(stop_working.clone())),
+            tokio::spawn(directory_sync.run(stop_working.clone())),
             tokio::spawn(note_key_uses(allowances, ledger.clone(), noting_clock, stop_working.clone())),
             tokio::spawn(observe::upkeep(stop_working.clone())),
             tokio::spawn(look_for_damage(ledger, damage, stop_working.clone())),

@@ -117,7 +117,7 @@ enum Command {
     /// Hand in files that messages carry
     #[command(subcommand)]
     Media(directory::MediaCommand),
-    /// Keep members' mail addresses; forget a recipient
+    /// Keep who is who, import and sync it; groups and on-call lists; forget a recipient
     #[command(subcommand)]
     Directory(directory::DirectoryCommand),
     /// Make, list and revoke API keys

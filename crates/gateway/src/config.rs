@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod check;
+mod directory;
 mod hooks;
 mod load;
 mod secret;
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use callbacks::CallbackSection;
 pub use check::{check, looks_like_corp_id};
+pub(crate) use directory::app_of as directory_app;
+pub use directory::{DirectorySection, SyncMode};
 pub use domain::Span;
 pub use hooks::HookSection;
 pub use load::{Environment, Loaded, load};
@@ -77,6 +80,8 @@ pub struct Config {
     pub callbacks: BTreeMap<String, CallbackSection>,
     /// Business systems that hear what happens, by name.
     pub webhooks: BTreeMap<String, WebhookSection>,
+    /// Who is who.
+    pub directory: DirectorySection,
     /// How many people departments, tags and everybody are counted as.
     pub audience: AudienceSection,
     /// Who hears of trouble.
@@ -139,6 +144,7 @@ impl Default for Config {
             front: FrontSection::default(),
             callbacks: BTreeMap::new(),
             webhooks: BTreeMap::new(),
+            directory: DirectorySection::default(),
             audience: AudienceSection::default(),
             operator: OperatorSection::default(),
             quota: QuotaSection::default(),

@@ -25,7 +25,7 @@ use axum::{Extension, Router};
 use futures::FutureExt as _;
 use pipeline::ports::{Clock, Ledger};
 use pipeline::signature::Nonces;
-use pipeline::{AddressBook, DispatcherHandle, Heartbeats, Intake, Recaller, Scheduler, TemplateBook};
+use pipeline::{DirectoryKeeper, DispatcherHandle, Heartbeats, Intake, Recaller, Scheduler, TemplateBook};
 
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
 pub use error::{ApiError, RequestId};
@@ -52,8 +52,8 @@ pub struct Api {
     pub recaller: Recaller,
     /// Heartbeats of others.
     pub heartbeats: Heartbeats,
-    /// Members' mailboxes, read anew when they change.
-    pub addresses: AddressBook,
+    /// Who is who.
+    pub directory: DirectoryKeeper,
     /// The templates.
     pub templates: TemplateBook,
     /// Keeps schedules.

@@ -10,6 +10,7 @@
 
 mod allowance;
 mod content;
+mod people;
 mod to_its_end;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::allowance::Allowances;
 use self::content::Ready;
+use self::people::Named;
 use self::to_its_end::ToItsEnd;
 use crate::crash_point;
 use crate::dispatch::{DispatcherHandle, Reservation};
@@ -62,6 +64,8 @@ pub struct Receipt {
     pub duplicate_of: Option<MessageId>,
     /// Whether this receipt was given before, for the same request.
     pub replayed: bool,
+    /// Whom it does not go to although they were named, and why.
+    pub warnings: Vec<String>,
 }
 
 /// A submission was not accepted.
@@ -169,6 +173,7 @@ impl std::fmt::Debug for Intake {
 struct Prepared {
     admission: Arc<Admission>,
     reservations: Vec<Reserved>,
+    warnings: Vec<String>,
 }
 
 /// A delivery that may start as soon as it is on disk.
@@ -195,6 +200,8 @@ pub struct Way {
     pub choice: Option<domain::Choice>,
     /// Whom it is for.
     pub to: RecipientSet,
+    /// Whom it does not go to although they were named, and why.
+    pub warnings: Vec<String>,
     /// Where it begins: lane, recipients, step and due time of each delivery.
     pub deliveries: Vec<domain::Delivery>,
 }
@@ -378,7 +385,7 @@ impl Intake {
             |reserved: &Reserved| BornLeased { index: reserved.index, equal_since: reserved.place.equal_since(now) };
         let born_leased = reservations.iter().map(born).collect();
         let admission = Arc::new(Admission { message, deliveries, born_leased, idempotency, dedupe, links });
-        Ok(Prepared { admission, reservations })
+        Ok(Prepared { admission, reservations, warnings: way.warnings })
     }
 
     /// Puts redirects in the place of the links of a template that counts them; returns where they lead.
@@ -403,10 +410,18 @@ impl Intake {
         let submission = &mut ready.submission;
         submission.check(now)?;
         let route = self.route_of(grant, submission, now)?;
-        let named = std::mem::take(&mut submission.to);
+        let (to, people) = (std::mem::take(&mut submission.to), std::mem::take(&mut submission.people));
+        let Named { to: named, mut warnings } = self.people_of(&to, &people, now)?;
         // Where a configured route leads by itself, the operator has allowed with it.
         let by_route = named.is_empty() && !matches!(submission.route, Some(RouteChoice::Own(_)));
-        let to = if named.is_empty() { route.as_deref().map(own_recipients).unwrap_or_default() } else { named };
+        let to = if named.is_empty() {
+            let own = route.as_deref().map(own_recipients).unwrap_or_default();
+            let Named { to, warnings: of_route } = self.people_of(&own, &[], now)?;
+            warnings.extend(of_route);
+            to
+        } else {
+            named
+        };
         submission.check_recipients(&to, route.as_deref().is_some_and(speaks_to_group))?;
         let app = self.app_of(submission, &to)?;
         if !by_route && let Some(recipient) = to.iter().find(|recipient| !grant.may_address(recipient, &app)) {
@@ -428,7 +443,7 @@ impl Intake {
             route: route.as_deref(),
         };
         let planned = self.planner.first(parcel, &to, &app, due_at)?;
-        let way = Way { route, choice: None, to, deliveries: Vec::new() };
+        let way = Way { route, choice: None, to, warnings, deliveries: Vec::new() };
         Ok((Drawn { way, ready, app }, planned))
     }
 
@@ -516,7 +531,7 @@ impl Intake {
         if let Some(app) = &submission.app {
             return Ok(app.clone());
         }
-        let needs_app = || to.iter().any(|recipient| recipient.channel() == "wecom_app");
+        let needs_app = || to.iter().any(|recipient| matches!(recipient.channel(), "wecom_app" | "directory"));
         match &self.planner.routing.default_app {
             Some(app) => Ok(app.clone()),
             None if submission.route.is_some() || !needs_app() => Ok(String::new()),
@@ -566,9 +581,9 @@ impl Door {
 
     /// Hands born-leased deliveries to the dispatcher, rings for the rest, and writes the receipt.
     fn hand_over(&self, ready: Prepared, accepted: Accepted, now: Timestamp) -> Result<Receipt, AcceptError> {
-        let Prepared { admission, reservations } = ready;
+        let Prepared { admission, reservations, warnings } = ready;
         let receipt = |id, state, accepted_at, duplicate_of, replayed| {
-            Ok(Receipt { id, state, accepted_at, duplicate_of, replayed })
+            Ok(Receipt { id, state, accepted_at, duplicate_of, replayed, warnings })
         };
         match accepted {
             Accepted::New { leases } => {
@@ -612,7 +627,7 @@ impl Door {
 
 fn replayed(id: MessageId, accepted_at: Timestamp, duplicate_of: Option<MessageId>) -> Receipt {
     let state = if duplicate_of.is_some() { MessageState::Duplicate } else { MessageState::Accepted };
-    Receipt { id, state, accepted_at, duplicate_of, replayed: true }
+    Receipt { id, state, accepted_at, duplicate_of, replayed: true, warnings: Vec::new() }
 }
 
 fn invalid(violation: Violation) -> AcceptError {

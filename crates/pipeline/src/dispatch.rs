@@ -25,6 +25,7 @@ mod gate;
 mod hold;
 mod lane;
 mod letter;
+mod looked_up;
 mod onward;
 mod people;
 mod quotas;
@@ -40,10 +41,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::api_calls::ApiCalls;
 use crate::crash_point;
+use crate::directory::DirectoryBook;
 use crate::media::Uploader;
 use crate::ports::{Channels, Clock, Doorbell, Ledger};
 use crate::recall::Recaller;
-use crate::routing::{AddressBook, Planner, Routing};
+use crate::routing::{Planner, Routing};
 use crate::telemetry::{Happening as _, LedgerFailed};
 use crate::watching::{Watch, Watching};
 
@@ -145,12 +147,12 @@ impl Dispatcher {
         channels: Channels,
         clock: Arc<dyn Clock>,
         config: DispatchConfig,
-        (routing, addresses): (Arc<Routing>, AddressBook),
+        (routing, directory): (Arc<Routing>, DirectoryBook),
     ) -> Self {
         let api_calls = ApiCalls::new(ledger.clone(), clock.clone(), config.longest_call);
         let shared = Shared {
             recaller: Recaller::new(ledger.clone(), channels.clone(), clock.clone(), api_calls.clone()),
-            planner: Planner::new(channels.clone(), routing, addresses, config.retry.deadline),
+            planner: Planner::new(channels.clone(), routing, directory, config.retry.deadline),
             uploader: Uploader::new(ledger.clone(), clock.clone(), api_calls.clone()),
             api_calls,
             ledger,

@@ -7,6 +7,7 @@
 mod accept;
 mod api_calls;
 mod crash_point;
+mod directory;
 mod dispatch;
 mod escalation;
 mod feedback;
@@ -30,12 +31,15 @@ pub mod telemetry;
 
 pub use accept::{AcceptError, Allowances, Intake, IntakeConfig, Receipt, Way};
 pub use crash_point::{CRASH_POINTS, crash_point};
+pub use directory::{
+    DirectoryBook, DirectoryKeeper, DirectorySync, Found, LookupError, MemberChange, Put, SyncError, SyncReport,
+};
 pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, QuotaUse, claim_order, window_name};
 pub use feedback::{CARD_UPDATE, Contacts, Feedback, FeedbackConfig, card_target};
 pub use links::Links;
 pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};
-pub use routing::{AddressBook, Routing, request_hash};
+pub use routing::{Routing, request_hash};
 pub use schedules::{ReadSubmission, ScheduleError, Scheduler, VariableSources, cron_violation};
 pub use sweep::{SweepConfig, Sweeper};
 pub use templates::{TemplateBook, template_violation};

@@ -3,8 +3,6 @@
 //! Used when a message is accepted, when it goes on to a later step, and when it is escalated. Knows nothing about the
 //! ledger.
 
-mod addresses;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,9 +15,8 @@ use domain::{
 
 use sha2::{Digest as _, Sha256};
 
+use crate::directory::DirectoryBook;
 use crate::ports::{Channel, Channels};
-
-pub use self::addresses::AddressBook;
 
 /// What the operator configured about ways.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +54,7 @@ impl Routing {
 pub(crate) struct Planner {
     channels: Channels,
     pub(crate) routing: Arc<Routing>,
-    addresses: AddressBook,
+    pub(crate) directory: DirectoryBook,
     deadline: std::time::Duration,
 }
 
@@ -82,10 +79,10 @@ impl Planner {
     pub(crate) fn new(
         channels: Channels,
         routing: Arc<Routing>,
-        addresses: AddressBook,
+        directory: DirectoryBook,
         deadline: std::time::Duration,
     ) -> Self {
-        Self { channels, routing, addresses, deadline }
+        Self { channels, routing, directory, deadline }
     }
 
     /// The accounts that are meant when none is named.
@@ -101,14 +98,13 @@ impl Planner {
 
     /// Walks a route from a step on.
     pub(crate) fn journey(&self, route: &Route, from: usize, open: &RecipientSet) -> Journey {
-        self.addresses.with(|book| {
-            let address = |user: &str| book.get(user);
-            if route.fan_out {
-                route.fan_out(open, &self.accounts(), address)
-            } else {
-                route.journey(from, open, &self.accounts(), address)
-            }
-        })
+        let directory = self.directory.read();
+        let address = |user: &str| directory.address(user);
+        if route.fan_out {
+            route.fan_out(open, &self.accounts(), address)
+        } else {
+            route.journey(from, open, &self.accounts(), address)
+        }
     }
 
     /// Lets whoever is still open after an outcome go on.
@@ -121,8 +117,8 @@ impl Planner {
         uncertain: Uncertain,
     ) -> (domain::Outcome, Vec<RoutedLeg>) {
         let place = (route, placed, route.uncertain.unwrap_or(uncertain));
-        self.addresses
-            .with(|book| domain::hand_over(outcome, place, recipients, &self.accounts(), |user| book.get(user)))
+        let directory = self.directory.read();
+        domain::hand_over(outcome, place, recipients, &self.accounts(), |user| directory.address(user))
     }
 
     /// Plans the way of a message that is handed in: its route's first steps, and for everybody whom no step addresses
@@ -155,6 +151,20 @@ impl Planner {
         self.deliveries(parcel, legs, due_at)
     }
 
+    /// Plans the way of somebody who was looked up, from the first step on, as if they had been named.
+    pub(crate) fn found(
+        &self,
+        parcel: Parcel<'_>,
+        userid: &str,
+        app: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Delivery>, InvalidSubmission> {
+        let to = RecipientSet::new([Recipient::User(userid.to_owned())]);
+        let due_at = self.routing.free_from(self.quiet_of(parcel.route), parcel.priority, now);
+        let planned = self.first(parcel, &to, app, due_at)?;
+        Ok(planned.into_iter().map(|planned| planned.delivery).collect())
+    }
+
     /// Plans the deliveries of a later step; what cannot be rendered there is left out, with why.
     pub(crate) fn later(
         &self,
@@ -175,6 +185,12 @@ impl Planner {
 
     /// A message that its first step takes must not be refused by a later one when nobody listens any more.
     fn check_later_steps(&self, parcel: Parcel<'_>, route: &Route, to: &RecipientSet) -> Result<(), InvalidSubmission> {
+        // Who is looked up first takes the same steps as any member.
+        let as_members = to.iter().map(|recipient| match recipient {
+            Recipient::Person(entry) => Recipient::User(entry.clone()),
+            other => other.clone(),
+        });
+        let to = &as_members.collect::<RecipientSet>();
         let steps = route.steps.iter().map(|step| (step, to.clone()));
         let later = route.escalate.iter().map(|later| {
             let named: RecipientSet = later.to.iter().filter_map(|to| to.parse().ok()).collect();

@@ -6,7 +6,7 @@ use domain::{DeliveryId, MessageState, Recipient, RecipientSet};
 use pipeline::ports::MessageFilter;
 use rusqlite::{Connection, params};
 
-use super::{records, rows, search};
+use super::{directory, records, rows, search};
 
 /// What stands in place of an erased recipient's name.
 const ERASED: &str = "erased";
@@ -50,8 +50,10 @@ fn erase_each(connection: &Connection, recipient: &Recipient, limit: usize) -> r
             break;
         }
     }
-    if let Recipient::User(userid) = recipient {
-        connection.execute("DELETE FROM person WHERE userid = ?", [userid.to_ascii_lowercase()])?;
+    match recipient {
+        Recipient::User(userid) => directory::erase_member(connection, userid)?,
+        Recipient::Person(entry) => directory::erase_entry(connection, entry)?,
+        _ => {}
     }
     Ok(erased)
 }
@@ -71,6 +73,7 @@ fn erase_delivery(
         Recipient::Robot(_) => Recipient::Robot(ERASED.to_owned()),
         Recipient::Chat(_) => Recipient::Chat(ERASED.to_owned()),
         Recipient::Email(_) => Recipient::Email(ERASED.to_owned()),
+        Recipient::Person(_) => Recipient::Person(ERASED.to_owned()),
     };
     let is_it = |other: &Recipient| match (recipient, other) {
         (Recipient::User(one), Recipient::User(two)) => one.eq_ignore_ascii_case(two),

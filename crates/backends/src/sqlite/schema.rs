@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (10, include_str!("../../migrations/sqlite/0010_clicks.sql")),
     (11, include_str!("../../migrations/sqlite/0011_audit.sql")),
     (12, include_str!("../../migrations/sqlite/0012_schedules.sql")),
+    (13, include_str!("../../migrations/sqlite/0013_directory.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

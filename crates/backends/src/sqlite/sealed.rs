@@ -205,6 +205,7 @@ fn reseal_the_rest(connection: &Connection) -> rusqlite::Result<()> {
         [],
     )?;
     connection.execute("UPDATE schedule SET sealed = resealed('schedule', name, sealed)", [])?;
+    super::directory::reseal(connection)?;
     connection.execute("UPDATE resealing SET done = 1", []).map(drop)
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::admit::insert_more;
 use super::memory::Memory;
-use super::{digest, rows};
+use super::{digest, rows, search};
 
 /// Records an outcome; one whose fence is not the delivery's changes nothing.
 pub(super) fn settle(
@@ -42,6 +42,12 @@ pub(super) fn settle(
         }
         if !settlement.next.is_empty() {
             insert_more(connection, &caller_of(connection, id)?, &settlement.next)?;
+            let message = id.message();
+            if settlement.lane.channel() == "directory" && message <= memory.indexed_until {
+                // Who was looked up is found by the userid, too, although the message's terms are written already.
+                let found = settlement.next.iter().flat_map(|next| next.recipients.iter().map(ToString::to_string));
+                search::insert_late(connection, message, found.collect())?;
+            }
             pipeline::crash_point("hand-over-before-commit");
         }
         if digest::end(connection, id, *state, settlement)? {

@@ -87,7 +87,7 @@ fn with_names(mut mail: Mail, recipients: &RecipientSet) -> Mail {
         .filter_map(|recipient| match recipient {
             Recipient::User(userid) => Some(userid.clone()),
             Recipient::Party(_) | Recipient::Tag(_) | Recipient::All => Some(recipient.to_string()),
-            Recipient::Robot(_) | Recipient::Chat(_) | Recipient::Email(_) => None,
+            Recipient::Robot(_) | Recipient::Chat(_) | Recipient::Email(_) | Recipient::Person(_) => None,
         })
         .collect();
     if names.len() > 1 {

@@ -170,6 +170,13 @@ impl Route {
                 return wrong(field, format!("holds what is none: {error}"));
             }
         }
+        let escalated = self.escalate.iter().enumerate().flat_map(|(i, later)| later.to.iter().map(move |to| (i, to)));
+        for (i, to) in escalated {
+            if let Ok(Recipient::Person(entry)) = to.parse() {
+                // Nobody listens any more who could hear that the directory does not know them.
+                return wrong(format!("escalate[{i}].to"), format!("holds the person `{entry}`; name a userid"));
+            }
+        }
         if let Some(digest) = &self.digest
             && digest.max_wait.is_some_and(|longest| longest.0 < digest.window.0)
         {
@@ -388,6 +395,8 @@ mod tests {
         assert_eq!(field(r#"[{"channel":"app"},{"channel":"robot"}]"#), "steps[1].name");
         assert_eq!(field(r#"[{"channel":"app","to":["x"]}]"#), "steps[0].to");
         assert_eq!(field(r#"[{"channel":"app","budget":101}]"#), "steps[0].budget");
+        let escalated = r#"{"steps":[{"channel":"app"}],"escalate":[{"after":"1m","step":{"channel":"app"},"to":["person:emp:1"]}]}"#;
+        assert_eq!(serde_json::from_str::<Route>(escalated).unwrap().check().unwrap_err().field, "escalate[0].to");
         assert!(serde_json::from_str::<Route>(r#"{"steps":[{"channel":"pigeon"}]}"#).is_err());
         assert_eq!(pmc().check(), Ok(()));
     }

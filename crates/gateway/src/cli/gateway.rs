@@ -114,6 +114,16 @@ impl Gateway {
         self.call(request).await
     }
 
+    /// Hands in bytes as they are.
+    pub(crate) async fn post_bytes(&self, path: &str, content: Vec<u8>) -> Result<Value, GatewayError> {
+        self.call(self.http.post(self.url(path)).body(content)).await
+    }
+
+    /// Fetches bytes as they are.
+    pub(crate) async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, GatewayError> {
+        self.bytes(self.http.get(self.url(path))).await
+    }
+
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, GatewayError> {
         self.call(self.http.put(self.url(path)).body(body.to_string())).await
     }
@@ -141,14 +151,18 @@ impl Gateway {
     }
 
     async fn text(&self, request: reqwest::RequestBuilder) -> Result<String, GatewayError> {
+        Ok(String::from_utf8_lossy(&self.bytes(request).await?).into_owned())
+    }
+
+    async fn bytes(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, GatewayError> {
         let unreachable = |source: reqwest::Error| GatewayError::Unreachable { origin: self.origin.clone(), source };
         let answer = request.bearer_auth(self.key.expose()).send().await.map_err(unreachable)?;
         let status = answer.status();
-        let text = answer.text().await.map_err(unreachable)?;
+        let bytes = answer.bytes().await.map_err(unreachable)?;
         if status.is_success() {
-            return Ok(text);
+            return Ok(bytes.to_vec());
         }
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Err(GatewayError::Refused { status: status.as_u16(), body })
     }
 }

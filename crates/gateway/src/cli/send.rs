@@ -139,8 +139,8 @@ pub(super) async fn run(arguments: SendArguments, context: &Context) -> anyhow::
 /// What is said to somebody who names no recipient.
 pub(super) fn no_recipient(context: &Context) -> &'static str {
     context.language.pick(
-        "error: no recipient: name --to, --party, --tag, --robot, --chat, --email or --route; nothing is ever sent to everybody by default",
-        "错误：没有接收者：请用 --to、--party、--tag、--robot、--chat、--email 或 --route 指定；默认绝不会发给所有人",
+        "error: no recipient: name --to, --person, --party, --tag, --robot, --chat, --email or --route; nothing is ever sent to everybody by default",
+        "错误：没有接收者：请用 --to、--person、--party、--tag、--robot、--chat、--email 或 --route 指定；默认绝不会发给所有人",
     )
 }
 

@@ -55,6 +55,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
             bail!("http.verify_files: `{file}` is not such a file as WW_verify_….txt");
         }
     }
+    super::directory::check(config, &mut warnings)?;
     if config.http.simple_signatures {
         warnings.push("http.simple_signatures: such a signature covers neither path nor body; whoever sees one can send anything within five minutes".to_owned());
     }

@@ -260,6 +260,10 @@ fn secret_files(config: &mut Config) -> anyhow::Result<()> {
             webhook.secret = Some(read_secret(path, &format!("webhooks.{name}.secret_file"))?);
         }
     }
+    let directory = &mut config.directory;
+    if let (None, Some(path)) = (&directory.contacts_secret, &directory.contacts_secret_file) {
+        directory.contacts_secret = Some(read_secret(path, "directory.contacts_secret_file")?);
+    }
     for (name, robot) in &mut config.robots {
         if let (None, Some(path)) = (&robot.key, &robot.key_file) {
             robot.key = Some(read_secret(path, &format!("robots.{name}.key_file"))?);

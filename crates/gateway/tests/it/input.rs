@@ -17,7 +17,7 @@ async fn each_mistake_is_named() {
         (json!({ "to": to, "text": "x", "markdown": "y" }), 422, "invalid", "markdown"),
         (json!({ "to": to, "txt": "x" }), 422, "unknown_field", "txt"),
         (json!({ "to": { "user": ["x"] }, "text": "x" }), 422, "unknown_field", "to.user"),
-        (json!({ "to": { "people": ["emp:1"] }, "text": "x" }), 422, "not_available", "to.people"),
+        (json!({ "to": { "people": ["emp:1"] }, "text": "x" }), 422, "unknown_person", "to.people[0]"),
         (json!({ "to": { "chats": ["c"] }, "text": "x" }), 422, "unknown_account", "to.chats"),
         (json!({ "to": { "emails": ["a@b.c"] }, "text": "x" }), 422, "missing", "to.emails"),
         (json!({ "to": { "emails": ["nobody"] }, "text": "x" }), 422, "invalid", "to.emails"),

@@ -12,6 +12,7 @@ mod content;
 mod crash;
 mod dead_letters;
 mod digest;
+mod directory;
 mod escalation;
 mod flow;
 mod front;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::desk::Slot;
 use super::letter::{Letter, Written};
-use super::{Desk, Shared, hold, onward};
+use super::{Desk, Shared, hold, looked_up, onward};
 use crate::ports::{Channel, Claimed, LateAnswer, Settlement};
 use crate::telemetry::{AttemptEnded, Happening as _, LaneChanged, LedgerFailed};
 use crate::{crash_point, outcome};
@@ -135,6 +135,10 @@ async fn send(shared: &Arc<Shared>, desk: &Arc<Desk>, letter: Letter, slot: &mut
         rather_lost: uncertain == Uncertain::Lose,
         random: rand::random(),
     };
+    let attempt = looked_up::in_context(shared, &claimed, attempt);
+    if looked_up::is_lookup(&claimed) {
+        looked_up::note(shared, &claimed, &attempt, ended_at).await;
+    }
     if matches!(attempt, Attempt::NotYet { .. }) {
         // No call was made: the slot goes back as it was.
         if !moved {

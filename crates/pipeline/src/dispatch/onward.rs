@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{Delivery, Outcome, Reason, Timestamp};
 
 use super::attempt::settlement;
-use super::{Desk, Shared};
+use super::{Desk, Shared, looked_up};
 use crate::outcome;
 use crate::ports::{Claimed, Moving};
 use crate::routing::Parcel;
@@ -13,6 +13,9 @@ use crate::routing::Parcel;
 /// Works out who goes on after an outcome, and with which deliveries. Where the next step cannot take them, for example
 /// because it is no longer configured, the outcome stands.
 pub(super) fn decide(shared: &Shared, claimed: &Claimed, outcome: Outcome, now: Timestamp) -> (Outcome, Vec<Delivery>) {
+    if looked_up::is_lookup(claimed) {
+        return looked_up::decide(shared, claimed, outcome, now);
+    }
     let (Some(route), Some(placed), Some(content)) = (&claimed.route, claimed.delivery.step, &claimed.content) else {
         return (outcome, Vec::new());
     };

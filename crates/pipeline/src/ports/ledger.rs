@@ -30,7 +30,7 @@ pub use self::api_calls::ApiCalls;
 pub use self::audit::{Audit, AuditEntry, AuditRecord};
 pub use self::callbacks::{CallbackKeys, Callbacks, Effects, FeedbackRecord, HeardAnswer, HeardRecord, Word};
 pub use self::clicks::{Clicks, TemplateFigures};
-pub use self::directory::{Directory, Person};
+pub use self::directory::{Directory, LookedUp};
 pub use self::keys::{FrontToken, KeyUse, Keys};
 pub use self::media::{Media, MediaRecord, Upload};
 pub use self::queue::{

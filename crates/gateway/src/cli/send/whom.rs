@@ -25,8 +25,8 @@ pub(crate) struct Whom {
     /// Mailboxes, by address
     #[arg(long, value_name = "ADDRESSES")]
     pub(super) email: Option<String>,
-    /// Business identities (not available in this version)
-    #[arg(long, value_name = "IDS", hide = true)]
+    /// Business identities: emp:1001, mobile:138…, name:张三, group:ops, oncall:ops
+    #[arg(long, value_name = "IDS")]
     pub(super) person: Option<String>,
     /// The configured route it takes; without one, the rules say
     #[arg(long, value_name = "NAME")]

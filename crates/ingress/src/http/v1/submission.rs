@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::http::ApiError;
 
 /// What belongs to a later version: known by name, so that the refusal says so.
-const NOT_AVAILABLE: &[&str] = &["people"];
+const NOT_AVAILABLE: &[&str] = &[];
 /// How long a dedupe window may be.
 const LONGEST_WINDOW: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
 
@@ -143,6 +143,9 @@ pub(super) struct ToBody {
     /// Mailboxes, by address.
     #[serde(default)]
     emails: Vec<String>,
+    /// Business identities: `emp:1001`, `mobile:138…`, `email:…`, `name:张三`, `group:ops`, `oncall:ops`.
+    #[serde(default)]
+    people: Vec<String>,
 }
 
 /// A route: its configured name, its steps, or all of it.
@@ -228,8 +231,10 @@ impl SubmissionBody {
         let content = self.content()?;
         let mention =
             self.mention.map(|m| Mention { users: m.users, mobiles: m.mobiles, all: m.all }).unwrap_or_default();
+        let (to, people) = self.to.recipients()?;
         Ok(Submission {
-            to: self.to.recipients()?,
+            to,
+            people,
             app: self.app,
             route: self.route.as_deref().map(route).transpose()?,
             overflow: self.overflow.as_deref().map(overflow).transpose()?,
@@ -385,12 +390,13 @@ fn failed_recipients(record: &MessageRecord) -> RecipientSet {
 
 impl ToBody {
     fn names_nobody(&self) -> bool {
-        let Self { users, parties, tags, all, robots, chats, emails } = self;
-        let lists = [users, robots, chats, emails];
+        let Self { users, parties, tags, all, robots, chats, emails, people } = self;
+        let lists = [users, robots, chats, emails, people];
         !all && parties.is_empty() && tags.is_empty() && lists.into_iter().all(Vec::is_empty)
     }
 
-    fn recipients(self) -> Result<RecipientSet, ApiError> {
+    /// Whom it names, and by which business identities besides.
+    fn recipients(self) -> Result<(RecipientSet, Vec<String>), ApiError> {
         let id = |id: IdBody| match id {
             IdBody::Number(number) => number.to_string(),
             IdBody::Text(text) => text,
@@ -414,6 +420,7 @@ impl ToBody {
                 Recipient::Robot(value) => ("to.robots", value.as_str()),
                 Recipient::Chat(value) => ("to.chats", value.as_str()),
                 Recipient::Email(value) => ("to.emails", value.as_str()),
+                Recipient::Person(value) => ("to.people", value.as_str()),
                 Recipient::All => ("to.all", ""),
             };
             let shown: String = value.chars().take(80).collect();
@@ -427,7 +434,7 @@ impl ToBody {
                 })
                 .into());
         }
-        Ok(RecipientSet::new(recipients))
+        Ok((RecipientSet::new(recipients), self.people))
     }
 }
 
@@ -440,6 +447,7 @@ fn is_plausible(recipient: &Recipient) -> bool {
         | Recipient::Party(id)
         | Recipient::Tag(id)
         | Recipient::Robot(id)
+        | Recipient::Person(id)
         | Recipient::Chat(id) => id,
     };
     (1..=64).contains(&id.chars().count())

@@ -22,12 +22,13 @@ pub(super) struct ReceiptView {
     duplicate_of: Option<String>,
     /// What was taken and will perhaps not look as it was meant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<&'static str>,
+    warnings: Vec<String>,
 }
 
 impl ReceiptView {
-    pub(super) fn with_warnings(self, warnings: Vec<&'static str>) -> Self {
-        Self { warnings, ..self }
+    pub(super) fn with_warnings(mut self, warnings: Vec<&'static str>) -> Self {
+        self.warnings.extend(warnings.into_iter().map(str::to_owned));
+        self
     }
 }
 
@@ -38,7 +39,7 @@ impl From<&Receipt> for ReceiptView {
             state: receipt.state.name(),
             accepted_at: receipt.accepted_at.to_string(),
             duplicate_of: receipt.duplicate_of.map(|id| id.to_string()),
-            warnings: Vec::new(),
+            warnings: receipt.warnings.clone(),
         }
     }
 }
