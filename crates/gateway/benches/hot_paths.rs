@@ -100,7 +100,8 @@ fn quota_decision(bencher: Bencher<'_, '_>) {
 fn ledger() -> (Runtime, tempfile::TempDir, Arc<dyn Ledger>) {
     let runtime = Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let config = Config { engine: Engine::Sqlite, data_dir: folder.path().to_owned(), accept_loss: false };
+    let config =
+        Config { engine: Engine::Sqlite, data_dir: folder.path().to_owned(), key_file: None, accept_loss: false };
     let opened = runtime.block_on(backends::open(&config, Arc::new(SystemClock::new()))).unwrap();
     (runtime, folder, opened.ledger)
 }
