@@ -298,7 +298,8 @@ impl Scheduler {
         let planning = async {
             let now = self.shared.clock.on_the_wall();
             for record in self.shared.ledger.schedules().await? {
-                let Ok(when) = record.schedule.when() else { continue };
+                // What has run once does not come again, whatever clock it went by.
+                let (Ok(when), Some(_)) = (record.schedule.when(), record.planned) else { continue };
                 let Some(next) = when.plan_again(record.planned_at, now) else { continue };
                 let advance = Advance {
                     name: record.schedule.name,

@@ -26,6 +26,8 @@ const ROBOT_GONE: &[&str] = &["93000", "93001", "93004", "93008"];
 /// How far back dead letters are counted, and how many at most.
 const DEAD_SINCE: Duration = Duration::from_secs(24 * 3600);
 const DEAD_COUNTED: usize = 1000;
+/// How long ago a run of a schedule may have failed to be told.
+const FAILED_SINCE: Duration = Duration::from_secs(24 * 3600);
 
 /// What is watched.
 #[derive(Clone, Debug)]
@@ -168,7 +170,9 @@ impl Watcher {
             troubles.insert(format!("heartbeat {name}"), text);
         }
         for record in self.ledger.schedules().await? {
-            if let Some(error) = record.last_error {
+            // One of long ago would be told anew at every start.
+            let is_fresh = record.last_run.is_some_and(|(_, tried_at)| now.since(tried_at) < FAILED_SINCE);
+            if let Some(error) = record.last_error.filter(|_| is_fresh) {
                 let name = record.schedule.name;
                 let text = format!("鸿雁：定时任务 {name} 未能发送：{error}。Schedule {name} could not run.");
                 troubles.insert(format!("schedule {name}"), text);

@@ -112,7 +112,7 @@ async fn nothing_that_was_said_is_readable_in_the_files() {
     };
     ledger.put_media(record, Bytes::from(CANARY.repeat(9))).await.unwrap();
     assert_eq!(found_in(folder.path(), CANARY), Vec::<String>::new());
-    assert_eq!(found_in(folder.path(), "zhangsan").is_empty(), false, "recipients stay searchable");
+    assert!(!found_in(folder.path(), "zhangsan").is_empty(), "recipients stay searchable");
     let read = ledger.message(short.message.id, None).await.unwrap().unwrap().message;
     assert_eq!(read, short.message);
     assert_eq!(ledger.message(long.message.id, None).await.unwrap().unwrap().message, long.message);
