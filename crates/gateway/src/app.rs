@@ -315,7 +315,7 @@ impl House {
             clock.clone(),
             channels.clone(),
             (follows, heard.clone()),
-            None,
+            keeper.clone(),
         );
         let feedback = Arc::new(feedback);
         let callbacks = Arc::new(CallbackBook::new(callbacks, heard));

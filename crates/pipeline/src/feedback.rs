@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::Intake;
+use crate::directory::{DirectoryKeeper, MemberChange};
 use crate::ports::{Channels, Clock, Effects, FeedbackRecord, HeardRecord, Ledger, LedgerError, Word};
 use crate::telemetry::{Happening as _, LedgerFailed};
 use crate::webhooks::Answered;
@@ -48,16 +49,6 @@ pub struct FeedbackConfig {
     pub caller: String,
 }
 
-/// Hears of contacts that changed.
-#[async_trait]
-pub trait Contacts: Send + Sync {
-    /// Takes a change.
-    ///
-    /// # Errors
-    /// [`LedgerError`] if it was not kept: it is told again.
-    async fn changed(&self, change: &domain::ContactChanged, at: Timestamp) -> Result<(), LedgerError>;
-}
-
 /// Acts on what was heard.
 pub struct Feedback {
     ledger: Arc<dyn Ledger>,
@@ -65,7 +56,7 @@ pub struct Feedback {
     clock: Arc<dyn Clock>,
     channels: Channels,
     callbacks: BTreeMap<String, FeedbackConfig>,
-    contacts: Option<Arc<dyn Contacts>>,
+    directory: DirectoryKeeper,
     signal: Arc<Notify>,
 }
 
@@ -82,9 +73,9 @@ impl Feedback {
         clock: Arc<dyn Clock>,
         channels: Channels,
         (callbacks, signal): (BTreeMap<String, FeedbackConfig>, Arc<Notify>),
-        contacts: Option<Arc<dyn Contacts>>,
+        directory: DirectoryKeeper,
     ) -> Self {
-        Self { ledger, intake, clock, channels, callbacks, contacts, signal }
+        Self { ledger, intake, clock, channels, callbacks, directory, signal }
     }
 
     /// Acts until `shutdown`.
@@ -123,8 +114,10 @@ impl Feedback {
             tracing::error!(id = record.id, "What was heard cannot be read, and is left out");
             return self.ledger.handled(record.id, Effects::default(), now).await;
         };
-        if let (What::Contact(change), Some(contacts)) = (&heard.what, &self.contacts) {
-            contacts.changed(change, heard.at).await?;
+        if let What::Contact(change) = &heard.what
+            && let Some(change) = MemberChange::of(change)
+        {
+            self.directory.apply(change).await?;
         }
         let effects = self.effects(record.id, heard).await?;
         self.ledger.handled(record.id, effects, now).await

@@ -167,6 +167,41 @@ async fn a_file_that_somebody_sends_is_kept() {
 }
 
 #[tokio::test]
+async fn what_wecom_tells_of_members_changes_the_directory() {
+    let (receiver, url) = Receiver::start().await;
+    let house = TestHouse::start_with(with_callback(Some(url))).await;
+    let callback = format!("{}/callback/default", house.house.origin());
+    house.simulator.control.set_callback(None, &callback, TOKEN, KEY).await.unwrap();
+    let member = "<UserID><![CDATA[sunqi]]></UserID><Name><![CDATA[孙七]]></Name><Department><![CDATA[1,2]]></Department>\
+                  <Mobile>13700137000</Mobile><Status>1</Status>";
+    house.simulator.control.change_contact("create_user", member).await;
+    receiver.taken(1).await;
+    let known = |userid: &'static str| {
+        let caller = house.caller.clone();
+        async move { caller.get(&format!("/v1/directory/people?userid={userid}")).await.json()[0].clone() }
+    };
+    let sunqi = known("sunqi").await;
+    assert_eq!((&sunqi["name"], &sunqi["mobile"]), (&json!("孙七"), &json!("13700137000")), "{sunqi}");
+    // WeCom tells only what changed; the rest stays.
+    let renamed =
+        "<UserID><![CDATA[sunqi]]></UserID><NewUserID><![CDATA[sun.qi]]></NewUserID><Department>3</Department>";
+    house.simulator.control.change_contact("update_user", renamed).await;
+    receiver.taken(2).await;
+    assert_eq!(known("sunqi").await, Value::Null);
+    let renamed = known("sun.qi").await;
+    assert_eq!((&renamed["name"], &renamed["departments"]), (&json!("孙七"), &json!(["3"])), "{renamed}");
+    house.simulator.control.change_contact("delete_user", "<UserID><![CDATA[sun.qi]]></UserID>").await;
+    receiver.taken(3).await;
+    let leavers = house.caller.get("/v1/directory/leavers").await.json();
+    assert_eq!(leavers[0]["userid"], "sun.qi", "{leavers}");
+    // Departments say nothing about members.
+    house.simulator.control.change_contact("create_party", "<Id>9</Id><ParentId>1</ParentId>").await;
+    receiver.taken(4).await;
+    assert_eq!(house.caller.get("/v1/directory/people").await.json().as_array().unwrap().len(), 1);
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn who_cannot_be_understood_hears_no_reason_and_the_operator_does() {
     let house = TestHouse::start_with(with_callback(None)).await;
     connect(&house).await;

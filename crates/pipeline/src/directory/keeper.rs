@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use domain::{
-    Attempt, Group, OnCall, Person, PersonChange, PersonSource, PersonStatus, Reason, Recipient, Resolution, Wanted,
+    Attempt, ContactChanged, Group, OnCall, Person, PersonChange, PersonSource, PersonStatus, Reason, Recipient,
+    Resolution, Wanted, normal_mobile,
 };
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::DirectoryBook;
@@ -58,6 +60,37 @@ pub struct MemberChange {
     pub new_userid: Option<String>,
     /// Whether they are gone.
     pub deleted: bool,
+}
+
+impl MemberChange {
+    /// Reads what a callback tells; changes of departments and tags say nothing about a member.
+    ///
+    /// What is empty is masked as far as anybody knows, and says nothing.
+    pub fn of(change: &ContactChanged) -> Option<Self> {
+        let deleted = match change.change.as_str() {
+            "create_user" | "update_user" => false,
+            "delete_user" => true,
+            _ => return None,
+        };
+        let text = |name: &str| {
+            let told = change.fields.get(name).and_then(Value::as_str).map(str::trim);
+            told.filter(|told| !told.is_empty()).map(str::to_owned)
+        };
+        let departments = change.fields.get("departments").and_then(Value::as_array);
+        let said = PersonChange {
+            name: text("name"),
+            departments: departments.map(|ids| ids.iter().map(Value::to_string).collect()),
+            mobile: text("mobile").map(|mobile| normal_mobile(&mobile)),
+            email: text("email"),
+            status: change.fields.get("status").and_then(Value::as_i64).and_then(PersonStatus::from_number),
+            ..PersonChange::new(change.id.clone())
+        };
+        if let Err(error) = said.check() {
+            tracing::warn!(%error, change = change.change, "What WeCom told about a member cannot be kept");
+            return None;
+        }
+        Some(Self { said, new_userid: change.new_id.clone(), deleted })
+    }
 }
 
 /// Whom an entry means, and how that is known.

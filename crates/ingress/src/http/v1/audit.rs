@@ -21,7 +21,7 @@ use crate::http::{Api, ApiError, Caller};
 const PAGE: usize = 500;
 
 /// Records a change that was made. One that cannot be recorded is in the log: it cannot be undone any more.
-pub(super) async fn note(
+pub(in crate::http::v1) async fn note(
     api: &Api,
     caller: &Grant,
     (action, subject): (&str, &str),

@@ -19,10 +19,11 @@ use domain::{
     InvalidList, InvalidPerson, Person, PersonChange, PersonStatus, Recipient, Scope, Violation, normal_mobile,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::submission::is_address;
-use super::{bad_query, read_json};
+use super::{audit, bad_query, read_json};
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
@@ -212,6 +213,8 @@ pub(super) async fn put(state: State<Arc<Api>>, caller: Caller, body: Body) -> R
     });
     let changes = changes.collect::<Result<Vec<_>, _>>()?;
     state.directory.put(&changes, false).await?;
+    let userids: Vec<&str> = changes.iter().map(|change| change.userid.as_str()).collect();
+    audit::note(&state, &caller, ("person.put", ""), None, Some(json!(userids))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -237,6 +240,7 @@ pub(super) async fn forget(
     if !api.directory.forget(&userid).await? {
         return Err(ApiError::not_found("nothing is known of this member"));
     }
+    audit::note(&api, &caller, ("person.forget", &userid), None, None).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -302,6 +306,9 @@ pub(super) async fn erase(
         }
     }
     api.directory.erased(&recipient).await?;
+    // Whose it was is what was to be erased.
+    audit::note(&api, &caller, ("recipient.erase", recipient.channel()), None, Some(json!({ "messages": messages })))
+        .await;
     tracing::info!(kind = recipient.channel(), messages, "A recipient was erased");
     Ok(Json(ErasedView { messages }))
 }

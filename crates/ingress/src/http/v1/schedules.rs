@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::submission::SubmissionBody;
 use super::submit::{hash_of, idempotency_key};
 use super::view::ReceiptView;
-use super::{parse_submission, read_json};
+use super::{audit, parse_submission, read_json};
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
@@ -235,6 +235,7 @@ pub(super) async fn put(
     let message = schedule.body.as_deref().unwrap_or_default();
     let submission = parse_submission(message.as_bytes()).map_err(|error| error.inside("message"))?;
     let record = state.scheduler.put(schedule, submission).await?;
+    audit::note(&state, &caller, ("schedule.put", &record.schedule.name), None, None).await;
     Ok(Json(ScheduleView::of(record, state.clock.on_the_wall())))
 }
 
@@ -258,6 +259,7 @@ pub(super) async fn forget(
 ) -> Result<StatusCode, ApiError> {
     need(&caller, Scope::Send)?;
     api.scheduler.forget(&caller, &name).await?;
+    audit::note(&api, &caller, ("schedule.forget", &name), None, None).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -281,6 +283,7 @@ pub(super) async fn pause(
 ) -> Result<Json<ScheduleView>, ApiError> {
     need(&caller, Scope::Send)?;
     let record = api.scheduler.pause(&caller, &name, true).await?;
+    audit::note(&api, &caller, ("schedule.pause", &name), None, None).await;
     Ok(Json(ScheduleView::of(record, api.clock.on_the_wall())))
 }
 
@@ -304,6 +307,7 @@ pub(super) async fn resume(
 ) -> Result<Json<ScheduleView>, ApiError> {
     need(&caller, Scope::Send)?;
     let record = api.scheduler.pause(&caller, &name, false).await?;
+    audit::note(&api, &caller, ("schedule.resume", &name), None, None).await;
     Ok(Json(ScheduleView::of(record, api.clock.on_the_wall())))
 }
 

@@ -12,14 +12,14 @@ use axum::extract::{Query, State};
 use domain::{InvalidPerson, PersonChange, Scope, Violation};
 use pipeline::Put;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::table::{self, COLUMNS, Column};
 use super::{PersonBody, checked};
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
-use crate::http::v1::{bad_query, read_body};
+use crate::http::v1::{audit, bad_query, read_body};
 use crate::http::{Api, ApiError, Caller};
 
 /// The largest file, in bytes.
@@ -129,6 +129,10 @@ pub(in crate::http::v1) async fn import(
             _ => {}
         }
         view.lines.push(LineView { line, userid, result, reason });
+    }
+    if kept {
+        let counts = json!({ "added": view.added, "changed": view.changed });
+        audit::note(&state, &caller, ("directory.import", ""), None, Some(counts)).await;
     }
     Ok(Json(view))
 }

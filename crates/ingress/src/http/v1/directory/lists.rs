@@ -11,12 +11,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use domain::{Group, OnCall, Resolution, Scope, Span, Timestamp, Violation, parse_duration};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::invalid_list;
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
-use crate::http::v1::{bad_query, read_json};
+use crate::http::v1::{audit, bad_query, read_json};
 use crate::http::{Api, ApiError, Caller};
 
 /// A group.
@@ -192,6 +193,7 @@ pub(in crate::http::v1) async fn put_group(
     let kept = Group { name, members: trimmed(members) };
     kept.check().map_err(invalid_list)?;
     state.directory.put_group(kept.clone()).await?;
+    audit::note(&state, &caller, ("group.put", &kept.name), None, Some(json!(kept.members))).await;
     Ok(Json(group(&state, &kept)))
 }
 
@@ -217,6 +219,7 @@ pub(in crate::http::v1) async fn forget_group(
     if !api.directory.forget_group(&name).await? {
         return Err(unknown_group());
     }
+    audit::note(&api, &caller, ("group.forget", &name), None, None).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -298,6 +301,7 @@ pub(in crate::http::v1) async fn put_on_call(
     let kept = OnCall { name, members: trimmed(members), since: time("since", since.as_deref(), now)?, every, zone };
     kept.check().map_err(invalid_list)?;
     state.directory.put_on_call(kept.clone()).await?;
+    audit::note(&state, &caller, ("on_call.put", &kept.name), None, Some(json!(kept.members))).await;
     Ok(Json(on_call(&state, &kept, now)))
 }
 
@@ -323,6 +327,7 @@ pub(in crate::http::v1) async fn forget_on_call(
     if !api.directory.forget_on_call(&name).await? {
         return Err(unknown_list());
     }
+    audit::note(&api, &caller, ("on_call.forget", &name), None, None).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
