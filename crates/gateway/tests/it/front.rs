@@ -198,3 +198,17 @@ async fn a_token_lives_on_over_a_restart_and_ends_with_its_key() {
     assert_eq!(post(&house, &path, &body).await["errcode"], 40_014);
     house.stop().await;
 }
+
+#[tokio::test]
+async fn fields_that_wecom_does_not_know_are_overlooked_as_it_does() {
+    let house = TestHouse::start().await;
+    let token = token(&house, &secret(&house, json!({})).await).await;
+    let article = json!({ "title": "一", "url": "https://example.com/", "show_cover_pic": 0, "mark": { "a": 1 } });
+    let news = json!({ "articles": [article.clone(), article], "more": true });
+    let body = json!({ "touser": "zhangsan", "msgtype": "news", "agentid": APP, "news": news, "unheard_of": [1] });
+    let sent = post(&house, &format!("/cgi-bin/message/send?access_token={token}"), &body).await;
+    assert_eq!(sent["errcode"], 0, "{sent}");
+    let seen = house.simulator.control.only_message().body;
+    assert_eq!(seen["news"]["articles"][1], json!({ "title": "一", "url": "https://example.com/" }), "{seen}");
+    house.stop().await;
+}

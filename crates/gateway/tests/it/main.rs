@@ -13,6 +13,7 @@ mod digest;
 mod escalation;
 mod flow;
 mod front;
+mod front_clients;
 mod group_chats;
 mod hooks;
 mod idempotency;

@@ -12,7 +12,7 @@ use pipeline::ports::{Effects, MessageRecord, UpstreamCall, UpstreamError, Word}
 use pipeline::{AcceptError, CARD_UPDATE, RecallError, card_code, card_target, message_of_card_code};
 use serde_json::{Map, Value};
 
-use super::{Answer, FrontCall, outcome};
+use super::{Answer, FrontCall, outcome, overlooked};
 use crate::http::Api;
 
 /// How long equal messages are repeats, where a client asks for it and does not say (path/90236).
@@ -136,10 +136,16 @@ async fn later(api: &Arc<Api>, record: &MessageRecord, body: Map<String, Value>)
     Ok(Answer::ok().with("invaliduser", Vec::<Value>::new()).into_response())
 }
 
-async fn accept(api: &Arc<Api>, grant: &Grant, submission: Submission) -> Result<MessageId, Answer> {
-    match api.intake.accept(grant, submission).await {
-        Ok(receipt) => Ok(receipt.id),
-        Err(error) => Err(refusal(&error)),
+async fn accept(api: &Arc<Api>, grant: &Grant, mut submission: Submission) -> Result<MessageId, Answer> {
+    let mut tries = 0..overlooked::MOST;
+    loop {
+        match api.intake.accept(grant, submission.clone()).await {
+            Ok(receipt) => return Ok(receipt.id),
+            Err(error) => match tries.next().and_then(|_| overlooked::without(&submission, &error)) {
+                Some(shorter) => submission = shorter,
+                None => return Err(refusal(&error)),
+            },
+        }
     }
 }
 
