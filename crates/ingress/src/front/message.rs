@@ -152,6 +152,10 @@ async fn accept(api: &Arc<Api>, grant: &Grant, mut submission: Submission) -> Re
 /// What was not accepted, in WeCom's codes.
 fn refusal(error: &AcceptError) -> Answer {
     match error {
+        AcceptError::Invalid(domain::InvalidSubmission(violation)) if violation.field.ends_with("media_id") => {
+            Answer::refuse(40_007, format!("`{}` {}", violation.field, violation.message))
+                .hint("upload it here, by /cgi-bin/media/upload or /cgi-bin/webhook/upload_media")
+        }
         AcceptError::Invalid(domain::InvalidSubmission(violation)) => {
             let errcode = match violation.code {
                 "too_long" => 45_002,
@@ -170,6 +174,8 @@ fn refusal(error: &AcceptError) -> Answer {
         AcceptError::TooMany { wait } => Answer::refuse(45_009, "api freq out of limit")
             .hint(format!("this key may send again in {} s", wait.as_secs().max(1))),
         AcceptError::Overloaded | AcceptError::NotStored(_) | AcceptError::Interrupted => Answer::busy("system busy"),
+        AcceptError::Forbidden { recipient: Recipient::All } => Answer::refuse(48_002, error.to_string())
+            .hint("it may send to named people; make one with --scopes send,read,send:all"),
         other => Answer::refuse(48_002, other.to_string()).hint("the local key does not allow it"),
     }
 }
