@@ -73,8 +73,9 @@ fn target() -> anyhow::Result<PathBuf> {
 }
 
 fn has_pip() -> bool {
-    let asked = Command::new("python3").args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
-    asked.status().is_ok_and(|status| status.success())
+    let mut python = Command::new("python3");
+    let asked = python.args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
 }
 
 fn has_mail_server() -> bool {
