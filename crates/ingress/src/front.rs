@@ -11,6 +11,7 @@ mod forward;
 mod media;
 mod message;
 mod outcome;
+mod overlooked;
 mod token;
 
 use std::collections::BTreeMap;

@@ -198,3 +198,42 @@ async fn a_token_lives_on_over_a_restart_and_ends_with_its_key() {
     assert_eq!(post(&house, &path, &body).await["errcode"], 40_014);
     house.stop().await;
 }
+
+#[tokio::test]
+async fn fields_that_wecom_does_not_know_are_overlooked_as_it_does() {
+    let house = TestHouse::start().await;
+    let token = token(&house, &secret(&house, json!({})).await).await;
+    let article = json!({ "title": "一", "url": "https://example.com/", "show_cover_pic": 0, "mark": { "a": 1 } });
+    let news = json!({ "articles": [article.clone(), article], "more": true });
+    let body = json!({ "touser": "zhangsan", "msgtype": "news", "agentid": APP, "news": news, "unheard_of": [1] });
+    let sent = post(&house, &format!("/cgi-bin/message/send?access_token={token}"), &body).await;
+    assert_eq!(sent["errcode"], 0, "{sent}");
+    let seen = house.simulator.control.only_message().body;
+    assert_eq!(seen["news"]["articles"][1], json!({ "title": "一", "url": "https://example.com/" }), "{seen}");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn everybody_is_addressed_by_keys_that_may_and_others_are_told_how() {
+    let house = TestHouse::start().await;
+    let body = json!({ "touser": "@all", "msgtype": "text", "agentid": APP, "text": { "content": "hi" } });
+    for (scopes, errcode) in [(json!(["send"]), 48_002), (json!(["send", "send:all"]), 0)] {
+        let token = token(&house, &secret(&house, json!({ "scopes": scopes })).await).await;
+        let sent = post(&house, &format!("/cgi-bin/message/send?access_token={token}"), &body).await;
+        assert_eq!(sent["errcode"], errcode, "{sent}");
+        assert_eq!(sent["errmsg"].as_str().unwrap().contains("send:all"), errcode != 0, "{sent}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_of_another_callers_is_an_invalid_media_id() {
+    let house = TestHouse::start().await;
+    let token = token(&house, &secret(&house, json!({})).await).await;
+    let foreign = house.caller.upload("plan.txt", b"0123456789").await;
+    let body = json!({ "touser": "zhangsan", "msgtype": "file", "agentid": APP, "file": { "media_id": foreign } });
+    let sent = post(&house, &format!("/cgi-bin/message/send?access_token={token}"), &body).await;
+    assert_eq!(sent["errcode"], 40_007, "{sent}");
+    assert!(sent["errmsg"].as_str().unwrap().contains("/cgi-bin/media/upload"), "{sent}");
+    house.stop().await;
+}

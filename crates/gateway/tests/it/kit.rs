@@ -2,6 +2,7 @@
 
 pub(crate) mod mail;
 pub(crate) mod process;
+pub(crate) mod python;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

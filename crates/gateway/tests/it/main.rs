@@ -16,6 +16,7 @@ mod directory;
 mod escalation;
 mod flow;
 mod front;
+mod front_clients;
 mod group_chats;
 mod hooks;
 mod idempotency;

@@ -1,5 +1,6 @@
 //! Answers in qyapi's shape: HTTP 200, `errcode`, `errmsg`, and the two headers that repeat them.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -70,9 +71,10 @@ impl Answer {
             text.push(']');
         }
         if let Some(from) = self.from {
-            text.push_str(&format!(", from ip: {from}"));
+            let _infallible = write!(text, ", from ip: {from}");
         }
-        text.push_str(&format!(", more info at https://open.work.weixin.qq.com/devtool/query?e={}", self.errcode));
+        let _infallible =
+            write!(text, ", more info at https://open.work.weixin.qq.com/devtool/query?e={}", self.errcode);
         text
     }
 }

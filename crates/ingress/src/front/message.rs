@@ -12,7 +12,7 @@ use pipeline::ports::{Effects, MessageRecord, UpstreamCall, UpstreamError, Word}
 use pipeline::{AcceptError, CARD_UPDATE, RecallError, card_code, card_target, message_of_card_code};
 use serde_json::{Map, Value};
 
-use super::{Answer, FrontCall, outcome};
+use super::{Answer, FrontCall, outcome, overlooked};
 use crate::http::Api;
 
 /// How long equal messages are repeats, where a client asks for it and does not say (path/90236).
@@ -136,16 +136,26 @@ async fn later(api: &Arc<Api>, record: &MessageRecord, body: Map<String, Value>)
     Ok(Answer::ok().with("invaliduser", Vec::<Value>::new()).into_response())
 }
 
-async fn accept(api: &Arc<Api>, grant: &Grant, submission: Submission) -> Result<MessageId, Answer> {
-    match api.intake.accept(grant, submission).await {
-        Ok(receipt) => Ok(receipt.id),
-        Err(error) => Err(refusal(&error)),
+async fn accept(api: &Arc<Api>, grant: &Grant, mut submission: Submission) -> Result<MessageId, Answer> {
+    let mut tries = 0..overlooked::MOST;
+    loop {
+        match api.intake.accept(grant, submission.clone()).await {
+            Ok(receipt) => return Ok(receipt.id),
+            Err(error) => match tries.next().and_then(|_| overlooked::without(&submission, &error)) {
+                Some(shorter) => submission = shorter,
+                None => return Err(refusal(&error)),
+            },
+        }
     }
 }
 
 /// What was not accepted, in WeCom's codes.
 fn refusal(error: &AcceptError) -> Answer {
     match error {
+        AcceptError::Invalid(domain::InvalidSubmission(violation)) if violation.field.ends_with("media_id") => {
+            Answer::refuse(40_007, format!("`{}` {}", violation.field, violation.message))
+                .hint("upload it here, by /cgi-bin/media/upload or /cgi-bin/webhook/upload_media")
+        }
         AcceptError::Invalid(domain::InvalidSubmission(violation)) => {
             let errcode = match violation.code {
                 "too_long" => 45_002,
@@ -164,6 +174,8 @@ fn refusal(error: &AcceptError) -> Answer {
         AcceptError::TooMany { wait } => Answer::refuse(45_009, "api freq out of limit")
             .hint(format!("this key may send again in {} s", wait.as_secs().max(1))),
         AcceptError::Overloaded | AcceptError::NotStored(_) | AcceptError::Interrupted => Answer::busy("system busy"),
+        AcceptError::Forbidden { recipient: Recipient::All } => Answer::refuse(48_002, error.to_string())
+            .hint("it may send to named people; make one with --scopes send,read,send:all"),
         other => Answer::refuse(48_002, other.to_string()).hint("the local key does not allow it"),
     }
 }
