@@ -21,10 +21,11 @@ const CHORES: &[(&str, &str, Chore)] = &[
     ("clippy", "the lints are quiet", clippy),
     (
         "test",
-        "everything: fmt, clippy, tests, faults in short, docs, layers, generated, doc-links, licences, demo",
+        "everything: fmt, clippy, tests, examples, faults in short, docs, layers, generated, doc-links, licences, demo",
         test,
     ),
     ("tests", "the tests alone", tests),
+    ("examples", "what is copied into Python, Java, Go and Rust programs compiles and works", examples),
     ("faults", "the gateway survives every fault, on real processes (an hour); --short, --only F1,F6", trials::faults),
     ("bench", "figures against a floor and peers; --against alertmanager,wechatpy --rounds 5 --json", trials::bench),
     ("fuzz", "each fuzz target finds nothing in a minute; --seconds 60", fuzz::fuzz),
@@ -81,6 +82,7 @@ fn test() -> anyhow::Result<()> {
     licences::check()?;
     clippy()?;
     tests()?;
+    examples()?;
     trials::short_faults()?;
     generate::check()?;
     docs()?;
@@ -90,6 +92,11 @@ fn test() -> anyhow::Result<()> {
 fn tests() -> anyhow::Result<()> {
     servers::install()?;
     cargo(&["test", "--workspace", "--locked"], &[])
+}
+
+fn examples() -> anyhow::Result<()> {
+    servers::install_compilers()?;
+    run::program("python3", &["examples/test_examples.py"], &[("CI", "true")])
 }
 
 fn demo() -> anyhow::Result<()> {

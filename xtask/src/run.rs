@@ -19,11 +19,19 @@ pub(crate) fn root() -> PathBuf {
 /// Runs cargo at the top of the repository.
 pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
     say(&format!("$ cargo {}", arguments.join(" ")));
-    let mut command = Command::new(env!("CARGO"));
-    command.args(arguments).current_dir(root()).envs(environment.iter().copied());
-    let status = command.status().context("could not run cargo")?;
+    finish("cargo", Command::new(env!("CARGO")).args(arguments).envs(environment.iter().copied()), arguments)
+}
+
+/// Runs a program at the top of the repository.
+pub(crate) fn program(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
+    say(&format!("$ {name} {}", arguments.join(" ")));
+    finish(name, Command::new(name).args(arguments).envs(environment.iter().copied()), arguments)
+}
+
+fn finish(name: &str, command: &mut Command, arguments: &[&str]) -> anyhow::Result<()> {
+    let status = command.current_dir(root()).status().with_context(|| format!("could not run {name}"))?;
     if !status.success() {
-        bail!("cargo {} failed", arguments.first().copied().unwrap_or_default());
+        bail!("{name} {} failed", arguments.first().copied().unwrap_or_default());
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ const MAIL_SERVER: &str = "python3-aiosmtpd";
 
 /// What the clients of the drop-in front are installed with.
 const PIP: &str = "python3-pip";
+/// What the Java and Go examples are compiled with.
+const COMPILERS: [(&str, &str); 2] = [("javac", "default-jdk-headless"), ("go", "golang-go")];
 /// The alerting service whose own receiver is pointed at the drop-in front.
 const ALERTMANAGER: &str = "prometheus-alertmanager";
 
@@ -29,6 +31,20 @@ pub(crate) fn install() -> anyhow::Result<()> {
         ensure!(has_pip(), "{PIP} was installed and cannot be used");
     }
     unpack_alertmanager()
+}
+
+/// Sees to it that the examples of other languages can be compiled.
+pub(crate) fn install_compilers() -> anyhow::Result<()> {
+    for (compiler, package) in COMPILERS {
+        let flag = if compiler == "go" { "version" } else { "--version" };
+        let there = || Command::new(compiler).arg(flag).stdout(Stdio::null()).status().is_ok_and(|done| done.success());
+        if !there() {
+            say(&format!("test: installing {package}, which examples are compiled with"));
+            from_debian(package)?;
+            ensure!(there(), "{package} was installed and {compiler} cannot be used");
+        }
+    }
+    Ok(())
 }
 
 fn from_debian(package: &str) -> anyhow::Result<()> {

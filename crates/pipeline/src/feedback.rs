@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{CallerId, FeedbackRule, Grant, Heard, Lane, MessageId, Press, Scope, Timestamp, What, rule_for};
+use domain::{CallerId, FeedbackRule, Grant, Heard, Lane, MessageId, Press, Scope, What, rule_for};
 use futures::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -271,6 +271,8 @@ fn card_update(heard: &Heard, press: &Press, answer: &serde_json::Map<String, Va
 
 #[cfg(test)]
 mod tests {
+    use domain::Timestamp;
+
     use super::*;
 
     #[test]

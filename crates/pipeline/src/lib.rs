@@ -31,7 +31,9 @@ pub mod telemetry;
 
 pub use accept::{AcceptError, Allowances, Intake, IntakeConfig, Receipt, Way};
 pub use crash_point::{CRASH_POINTS, crash_point};
-pub use directory::{DirectoryBook, DirectoryKeeper, DirectorySync, Found, LookupError, Put, SyncError, SyncReport};
+pub use directory::{
+    DirectoryBook, DirectoryKeeper, DirectorySync, Found, LookupError, MemberChange, Put, SyncError, SyncReport,
+};
 pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, QuotaUse, claim_order, window_name};
 pub use feedback::{CARD_UPDATE, Feedback, FeedbackConfig, card_target};
 pub use links::Links;

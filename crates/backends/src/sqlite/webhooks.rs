@@ -1,4 +1,4 @@
-//! The outbox of webhooks. Events of messages come from triggers (0007_webhooks.sql), the others are told here.
+//! The outbox of webhooks. Events of messages come from triggers (`0007_webhooks.sql`), the others are told here.
 
 use async_trait::async_trait;
 use domain::{MessageId, Timestamp};

@@ -30,7 +30,7 @@ pub(super) enum TemplateCommand {
         /// Let a missing variable be nothing instead of an error
         #[arg(long)]
         lenient: bool,
-        /// Count clicks on its links; the gateway needs public_url
+        /// Count clicks on its links; the gateway needs `public_url`
         #[arg(long)]
         track_clicks: bool,
         /// Leave the version active that is
@@ -142,7 +142,7 @@ pub(super) async fn run(command: TemplateCommand, context: &Context) -> anyhow::
             TemplateCommand::Put { .. } | TemplateCommand::Activate { .. } => show(&answer, context),
             TemplateCommand::Preview { .. } => print(&shown(&answer)),
             TemplateCommand::Figures { .. } => {
-                answer.as_array().into_iter().flatten().for_each(|one| brought(one, context))
+                answer.as_array().into_iter().flatten().for_each(|one| brought(one, context));
             }
             TemplateCommand::Split { .. } | TemplateCommand::Forget { .. } => context.say("done", "完成"),
         },

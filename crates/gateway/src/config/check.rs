@@ -50,7 +50,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     super::hooks::check(config, &mut warnings)?;
     super::webhooks::check(config)?;
     super::callbacks::check(config, &mut warnings)?;
-    for (file, _) in &config.http.verify_files {
+    for file in config.http.verify_files.keys() {
         if !file.starts_with("WW_verify_") || !file.ends_with(".txt") {
             bail!("http.verify_files: `{file}` is not such a file as WW_verify_….txt");
         }
