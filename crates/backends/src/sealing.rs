@@ -51,6 +51,8 @@ pub(crate) struct NotOpened;
 
 struct MasterKey {
     number: u32,
+    /// As the file holds it.
+    bytes: [u8; 32],
     cipher: XChaCha20Poly1305,
 }
 
@@ -95,7 +97,8 @@ impl Keyring {
         let number = self.current().unwrap_or(0) + 1;
         let key: [u8; 32] = rand::random();
         if let Some(file) = &self.file {
-            file.append(number, &key)?;
+            let held = self.held();
+            file.replace(&held, &[held.as_slice(), &[(number, key)]].concat())?;
         }
         self.add(number, &key);
         Ok(number)
@@ -108,7 +111,9 @@ impl Keyring {
     pub(crate) fn retire_old(&self) -> Result<(), KeyFileError> {
         let Some(current) = self.current() else { return Ok(()) };
         if let Some(file) = &self.file {
-            file.keep_only(current)?;
+            let held = self.held();
+            let newest: Vec<_> = held.iter().copied().filter(|(number, _)| *number == current).collect();
+            file.replace(&held, &newest)?;
         }
         self.keys.write().retain(|key| key.number == current);
         Ok(())
@@ -129,10 +134,15 @@ impl Keyring {
         self.file.as_deref().map(KeyFile::path)
     }
 
+    /// The keys as a file holds them, oldest first.
+    fn held(&self) -> Vec<(u32, [u8; 32])> {
+        self.keys.read().iter().map(|key| (key.number, key.bytes)).collect()
+    }
+
     fn add(&self, number: u32, key: &[u8; 32]) {
         let cipher = XChaCha20Poly1305::new(key.into());
         let mut keys = self.keys.write();
-        keys.push(Arc::new(MasterKey { number, cipher }));
+        keys.push(Arc::new(MasterKey { number, bytes: *key, cipher }));
         keys.sort_by_key(|key| key.number);
     }
 
@@ -230,5 +240,21 @@ mod tests {
         let last = Keyring::read(path).unwrap();
         assert_eq!((last.open_text(HERE, &old), last.numbers()), (Err(NotOpened), vec![2]));
         assert_eq!(last.open_text(HERE, "never sealed"), Ok("never sealed".into()));
+    }
+
+    #[test]
+    fn a_file_that_is_gone_comes_back_whole_and_that_of_another_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master-key");
+        let ring = Keyring::read(path.clone()).unwrap();
+        ring.add_key().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        ring.add_key().unwrap();
+        assert_eq!(Keyring::read(path.clone()).unwrap().numbers(), [1, 2]);
+        let others = format!("1 {}\n", hex::encode([7; 32]));
+        std::fs::write(&path, &others).unwrap();
+        assert!(matches!(ring.add_key(), Err(KeyFileError::Others { .. })));
+        assert!(matches!(ring.retire_old(), Err(KeyFileError::Others { .. })));
+        assert_eq!((std::fs::read_to_string(&path).unwrap(), ring.numbers()), (others, vec![1, 2]));
     }
 }

@@ -257,6 +257,8 @@ impl Intake {
         let now = self.clock.now();
         let mut results: Vec<Option<Result<Receipt, AcceptError>>> = Vec::with_capacity(submissions.len());
         let mut prepared = Vec::new();
+        // Whose place was taken: others have none to give back.
+        let mut placed = vec![false; submissions.len()];
         for submission in submissions {
             let key = submission.idempotency.clone();
             let ready = match self.with_content(grant, submission, now).await {
@@ -269,6 +271,7 @@ impl Intake {
             });
             match ready {
                 Ok(ready) => {
+                    placed[results.len()] = true;
                     prepared.push((results.len(), ready));
                     results.push(None);
                 }
@@ -292,12 +295,13 @@ impl Intake {
         }
         let results: Vec<_> =
             results.into_iter().map(|result| result.unwrap_or(Err(AcceptError::Interrupted))).collect();
-        for result in &results {
+        for (result, placed) in results.iter().zip(placed) {
             self.count(result);
-            if matches!(
+            let is_new = !matches!(
                 result,
                 Ok(Receipt { replayed: true, .. }) | Err(AcceptError::KeyReused | AcceptError::NotStored(_))
-            ) {
+            );
+            if placed && !is_new {
                 self.allowances.give_back(grant);
             }
         }

@@ -33,6 +33,12 @@ pub enum KeyFileError {
         /// Counted from 1.
         line: usize,
     },
+    /// It holds other keys than those that were read from it at the start.
+    #[error("the master key file `{path}` holds other keys than this gateway uses; put the right file back")]
+    Others {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl KeyFile {
@@ -57,19 +63,14 @@ impl KeyFile {
             .collect()
     }
 
-    pub(super) fn append(&self, number: u32, key: &[u8; 32]) -> Result<(), KeyFileError> {
-        let mut keys = self.read()?;
-        keys.push((number, *key));
-        self.replace(&keys)
-    }
-
-    pub(super) fn keep_only(&self, number: u32) -> Result<(), KeyFileError> {
-        let keys: Vec<_> = self.read()?.into_iter().filter(|(known, _)| *known == number).collect();
-        self.replace(&keys)
-    }
-
     /// Writes all keys: on disk under the file's name, or not at all.
-    fn replace(&self, keys: &[(u32, [u8; 32])]) -> Result<(), KeyFileError> {
+    ///
+    /// A file that is gone comes back with them; one that holds others than `before` is not ours to write.
+    pub(super) fn replace(&self, before: &[(u32, [u8; 32])], keys: &[(u32, [u8; 32])]) -> Result<(), KeyFileError> {
+        let found = self.read()?;
+        if !found.is_empty() && found != before {
+            return Err(KeyFileError::Others { path: self.path.clone() });
+        }
         let mut text = "# Master keys of a Hongyan ledger. Without this file what messages say cannot be read: keep a copy, apart from backups.\n".to_owned();
         for (number, key) in keys {
             text.extend([&number.to_string(), " ", &hex::encode(key), "\n"]);

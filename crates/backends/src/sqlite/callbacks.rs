@@ -33,6 +33,20 @@ fn hear(connection: &Connection, heard: &Heard, reply: Option<&Content>) -> rusq
     Ok(HeardAnswer::New)
 }
 
+/// Forgets what somebody did and that it was they; what of it is still to be told is told first.
+pub(super) fn erase_sender(connection: &Connection, userid: &str, nameless: &str) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE OR REPLACE feedback SET who = ?2 WHERE who = ?1 COLLATE NOCASE", params![userid, nameless])?;
+    // The key stays: it tells a repeat.
+    connection.execute(
+        "UPDATE heard SET sender = ?2, body = '', reply = NULL WHERE sender = ?1 COLLATE NOCASE AND handled = 1",
+        params![userid, nameless],
+    )?;
+    connection
+        .execute("DELETE FROM webhook_event WHERE dead = 1 AND body IS NOT NULL AND key = ? COLLATE NOCASE", [userid])
+        .map(drop)
+}
+
 fn record(row: &Row<'_>) -> rusqlite::Result<HeardRecord> {
     let body = row.get::<_, Option<String>>(1)?;
     Ok(HeardRecord { id: row.get(0)?, heard: body.and_then(|body| serde_json::from_str(&body).ok()) })

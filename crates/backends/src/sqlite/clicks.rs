@@ -71,7 +71,8 @@ impl Clicks for SqliteLedger {
                 "SELECT open_text('link', message_id, target) FROM link WHERE message_id = ? AND number = ?",
             )?;
             let found = find.query_row(params![message.to_bytes(), number], |row| row.get::<_, Option<String>>(0));
-            Ok(found.optional()?.flatten())
+            // One that was erased leads nowhere.
+            Ok(found.optional()?.flatten().filter(|target| !target.is_empty()))
         };
         self.readers.read("find a link", find).await
     }

@@ -6,7 +6,7 @@ use domain::{DeliveryId, MessageState, Recipient, RecipientSet};
 use pipeline::ports::MessageFilter;
 use rusqlite::{Connection, params};
 
-use super::{directory, records, rows, search};
+use super::{callbacks, directory, records, rows, search};
 
 /// What stands in place of an erased recipient's name.
 const ERASED: &str = "erased";
@@ -51,7 +51,10 @@ fn erase_each(connection: &Connection, recipient: &Recipient, limit: usize) -> r
         }
     }
     match recipient {
-        Recipient::User(userid) => directory::erase_member(connection, userid)?,
+        Recipient::User(userid) => {
+            directory::erase_member(connection, userid)?;
+            callbacks::erase_sender(connection, userid, ERASED)?;
+        }
         Recipient::Person(entry) => directory::erase_entry(connection, entry)?,
         _ => {}
     }
@@ -104,6 +107,8 @@ fn erase_delivery(
 fn forget_words(connection: &Connection, message: [u8; 16]) -> rusqlite::Result<()> {
     let nothing = domain::Content::plain(domain::ContentKind::Text, "").to_stored();
     connection.execute("DELETE FROM long_content WHERE message_id = ?", [message])?;
+    // How often they were followed still counts; they lead nowhere.
+    connection.execute("UPDATE link SET target = '' WHERE message_id = ?", [message])?;
     connection
         .execute(
             "UPDATE message SET content = ?, sealed = NULL, options = NULL, metadata = NULL, sealed_notes = NULL, route = NULL,

@@ -124,8 +124,8 @@ async fn a_group_chat_that_may_not_be_made_today_is_made_tomorrow() {
         assert_eq!(house.caller.settled(&id).await["state"], "delivered");
     }
     let two = house.caller.accepted(json!({ "to": { "chats": ["two"] }, "text": "2" })).await;
-    let lane = house.quota_of("wecom_appchat", |lane| used(lane, "chat_creations", "24h") == 1).await;
-    assert_eq!(used(&lane, "chat_reads", "60s"), 2, "{lane:#}");
+    let lane = house.quota_of("wecom_appchat", |lane| used(lane, "chat_reads", "60s") == 2).await;
+    assert_eq!(used(&lane, "chat_creations", "24h"), 1, "{lane:#}");
     tokio::time::sleep(Duration::from_millis(300)).await;
     let waiting = house.caller.message(&two).await;
     assert_eq!(waiting["deliveries"][0]["state"], "waiting", "{waiting:#}");

@@ -144,6 +144,11 @@ async fn a_press_acknowledges_and_a_business_system_changes_the_card_of_all() {
     assert!(seen.contains(&note("hongyan", "card_updated", "")), "{seen:?}");
     assert!(house.caller.message(&id).await["acknowledged_at"].is_string());
     assert_eq!(house.simulator.control.outbox()[0].updates["lisi"]["button"]["replace_name"], "张三已同意");
+    // Who is erased pressed nothing, and somebody did.
+    house.caller.request(reqwest::Method::DELETE, "/v1/recipients/user:zhangsan", None, &[]).await;
+    let seen = feedback(&house.caller, &id, 3).await;
+    assert!(seen.contains(&note("erased", "press", "yes")), "{seen:?}");
+    assert!(!seen.iter().any(|(who, ..)| who == "zhangsan"), "{seen:?}");
     house.stop().await;
 }
 

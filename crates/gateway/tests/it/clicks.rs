@@ -109,3 +109,19 @@ async fn without_a_public_url_nothing_is_counted_and_it_is_said() {
     assert!(refused.text.contains("public_url"), "{}", refused.text);
     house.stop().await;
 }
+
+#[tokio::test]
+async fn links_to_who_was_erased_lead_nowhere_and_still_count() {
+    let house = TestHouse::start_with(|config| config.public_url = Some(PUBLIC.to_owned())).await;
+    put(&house, "order", "[查看](https://oa.example.com/order?id={{ order }})").await;
+    let message = house.caller.delivered(by_template("order")).await;
+    let link = redirects(&house).remove(0);
+    assert_eq!(click(&house, &link, reqwest::Method::GET).await.0, 302);
+    clicks(&house.caller, message["id"].as_str().unwrap(), 1).await;
+    house.caller.request(reqwest::Method::DELETE, "/v1/recipients/user:zhangsan", None, &[]).await;
+    assert_eq!(click(&house, &link, reqwest::Method::GET).await.0, 404);
+    let record = house.caller.message(message["id"].as_str().unwrap()).await;
+    assert!(!record.to_string().contains("oa.example.com"), "{record:#}");
+    assert_eq!(record["links"][0]["clicks"], 1, "{record:#}");
+    house.stop().await;
+}

@@ -98,6 +98,14 @@ async fn a_key_sends_as_much_as_it_may_in_a_minute_and_a_day_also_over_a_restart
     assert_eq!(erp.submit(text_to(&["lisi"], "2")).await.status, 202, "a replay counts for nothing");
     let over = erp.submit(text_to(&["lisi"], "3")).await;
     assert_eq!((over.status, over.headers["retry-after"].to_str().unwrap()), (429, "60"), "{}", over.text);
+    let replayed = erp.request(
+        reqwest::Method::POST,
+        "/v1/messages",
+        Some(text_to(&["lisi"], "1").to_string()),
+        &[("idempotency-key", "k")],
+    );
+    assert_eq!(replayed.await.headers["idempotency-replayed"], "true", "also at the limit");
+    assert_eq!(erp.submit(text_to(&["lisi"], "3")).await.status, 429, "and gives nothing back that it never took");
     clock.advance(Duration::from_secs(61));
     assert_eq!(erp.submit(text_to(&["lisi"], "3")).await.status, 202);
     clock.advance(Duration::from_secs(61));

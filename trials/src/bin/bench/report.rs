@@ -138,6 +138,13 @@ const JUDGED: &[Judged] = &[
     ),
     ("P13", "connections for the burst, beyond 64", |r| Some(r.get("connections")? - 64.0), Want::AtMost(2.0, 1.0)),
     ("P13", "disk per finished message, B", |r| r.get("disk B per message"), Want::AtMost(600.0, 350.0)),
+    ("P14", "batch accepts ÷ single", |r| r.over("batch accepts /s", "single accepts /s"), Want::AtLeast(3.0, 5.0)),
+    (
+        "P14",
+        "CPU of render and accept ÷ of accept",
+        |r| r.over("template accept cpu", "single accept cpu"),
+        Want::AtMost(1.3, 1.15),
+    ),
     ("P9", "SDK's sends ÷ floor", |r| r.over("sdk /s", "floor /s"), Want::AtLeast(0.55, 0.85)),
     ("P9", "SDK's CPU ÷ floor's", |r| r.over("sdk cpu per 10k", "floor cpu per 10k"), Want::AtMost(2.0, 1.25)),
     ("P10", "simulator ÷ bare server", |r| r.over("simulator /s", "bare server /s"), Want::AtLeast(0.6, 0.8)),
