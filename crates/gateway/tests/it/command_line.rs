@@ -194,6 +194,17 @@ async fn keys_are_made_listed_and_revoked() {
     let with_it = |command: &mut Command| _ = command.env("HONGYAN_API_KEY", &key);
     assert_eq!(desk.run_with(&["send", "--robot", "default", "--text", "x"], with_it).await.0, 0);
     assert!(desk.run(&["key", "list"]).await.1.contains("erp"));
+    let bounds = ["--templates", "t", "--networks", "127.0.0.0/8", "--chats", "", "--per-minute", "7"];
+    let soon = (jiff::Timestamp::now() + std::time::Duration::from_secs(2)).to_string();
+    let over = [&["key", "create", "--caller", "over", "--expires-at", &soon], &bounds[..]].concat();
+    let (code, _, err) = desk.run(&over).await;
+    assert_eq!(code, 0, "{err}");
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let listed = desk.run(&["key", "list"]).await.1;
+    let line = listed.lines().find(|line| line.contains("over")).unwrap();
+    for part in ["expired", "bearer", "7/min", "templates=t", "networks=127.0.0.0/8", "chats=(none)"] {
+        assert!(line.contains(part) && !line.contains("  works"), "{part}: {line}");
+    }
     assert_eq!(desk.run(&["key", "revoke", &key[..11]]).await.0, 0);
     assert_eq!(desk.run_with(&["send", "--robot", "default", "--text", "x"], with_it).await.0, 3);
 }
