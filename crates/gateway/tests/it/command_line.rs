@@ -169,6 +169,34 @@ async fn doctor_names_what_is_wrong_and_how_to_mend_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_looks_at_the_key_file_and_says_what_to_do() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = desk().await;
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("master-key");
+    let doctor = || {
+        let at = |command: &mut Command| _ = command.env("HONGYAN_DATA_DIR", folder.path());
+        desk.run_with(&["doctor"], at)
+    };
+    let (code, out, _) = doctor().await;
+    assert!(code == 0 && out.contains("is made at the first start"), "{out}");
+    let clock = std::sync::Arc::new(pipeline::ports::SystemClock::new());
+    backends::SqliteLedger::open(folder.path(), None, clock, false).await.unwrap();
+    let (code, out, _) = doctor().await;
+    assert!(code == 0 && out.contains("key 1 seals"), "{out}");
+    std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, out, _) = doctor().await;
+    assert!(code == 1 && out.contains("mode 644") && out.contains("→ chmod 600"), "{out}");
+    std::fs::write(&key_file, format!("1 {}\n", "ab".repeat(32))).unwrap();
+    let (code, out, _) = doctor().await;
+    assert!(code == 1 && out.contains("its key 1 is another"), "{out}");
+    std::fs::remove_file(&key_file).unwrap();
+    let (code, out, _) = doctor().await;
+    assert!(code == 1 && out.contains("master-key is missing") && out.contains("encryption.key_file"), "{out}");
+    assert!(!key_file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn doctor_tries_the_mail_server_and_sends_nothing() {
     let desk = desk().await;
     let server = crate::kit::mail::MailServer::plain();
