@@ -71,6 +71,7 @@ async fn the_simple_scheme_is_taken_only_where_it_is_allowed() {
             let body = Some(text_to(&["zhangsan"], "hello").to_string());
             let answer = nobody.request(reqwest::Method::POST, "/v1/messages", body, &headers).await;
             assert_eq!(answer.status, status, "{}", answer.text);
+            assert_eq!(answer.text.contains("http.simple_signatures = true"), !allowed, "{}", answer.text);
         }
         house.stop().await;
     }
