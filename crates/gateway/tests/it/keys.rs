@@ -7,6 +7,7 @@ use domain::Timestamp;
 use pipeline::ports::{Clock as _, HandClock, SystemClock};
 use pipeline::signature;
 use serde_json::json;
+use sha2::Digest as _;
 
 use crate::kit::{Answer, Caller, TestHouse, text_to};
 
@@ -126,6 +127,23 @@ async fn what_administrators_change_is_recorded_and_a_changed_record_is_named() 
     assert_eq!(actions, ["key.create", "template.put", "key.create"]);
     assert_eq!(entries[1]["after"]["source"], "{{ x }}", "{entries:#}");
     assert!(!entries.to_string().contains(&erp.key), "no key is in it");
+    // Whoever holds what was exported can follow the chain without us.
+    let mut before = b"hongyan audit".to_vec();
+    for entry in entries.as_array().unwrap() {
+        let at = entry["at"].as_str().unwrap().parse::<Timestamp>().unwrap().as_millis().to_string();
+        let text = |name: &str| entry[name].as_str().map(str::to_owned);
+        let value = |name: &str| entry.get(name).map(ToString::to_string);
+        let mut covered = before;
+        for part in [Some(entry["number"].to_string()), Some(at), text("who"), text("action"), text("subject")]
+            .into_iter()
+            .chain([value("before"), value("after")])
+        {
+            covered.extend(part.as_ref().map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+            covered.extend(part.unwrap_or_default().into_bytes());
+        }
+        before = sha2::Sha256::digest(&covered).to_vec();
+        assert_eq!(entry["hash"], hex::encode(&before), "{entry:#}");
+    }
     assert_eq!(house.caller.get("/v1/audit/verify").await.json()["whole"], true);
     for (sql, broken) in [
         ("UPDATE audit SET subject = 'other' WHERE number = 2", 2),
