@@ -100,6 +100,9 @@ async fn a_key_sends_as_much_as_it_may_in_a_minute_and_a_day_also_over_a_restart
     assert_eq!(erp.submit(text_to(&["lisi"], "2")).await.status, 202, "a replay counts for nothing");
     let over = erp.submit(text_to(&["lisi"], "3")).await;
     assert_eq!((over.status, over.headers["retry-after"].to_str().unwrap()), (429, "60"), "{}", over.text);
+    let line = format!("{}\n", text_to(&["lisi"], "3"));
+    let batch = erp.post("/v1/messages/batch", line).await.json();
+    assert_eq!((&batch["status"], &batch["retry_after"]), (&json!(429), &json!(60)), "{batch:#}");
     clock.advance(Duration::from_secs(61));
     assert_eq!(erp.submit(text_to(&["lisi"], "3")).await.status, 202);
     clock.advance(Duration::from_secs(61));
