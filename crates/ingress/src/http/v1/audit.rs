@@ -74,8 +74,8 @@ pub(super) struct AuditView {
     #[schema(value_type = Option<Object>)]
     after: Option<Box<RawValue>>,
     /// SHA-256, in hexadecimal, of the hash before it (of the first: `hongyan audit`) and of number, milliseconds of the
-    /// time, `who`, `action`, `subject`, `before` and `after` as texts, each after its length in 8 bytes, big endian, and 8
-    /// bytes of ff for one that is absent.
+    /// time, `who`, `action`, `subject`, `before` and `after` as texts (the last two as they stand here, JSON without blanks),
+    /// each after its length in 8 bytes, big endian, and 8 bytes of ff for one that is absent.
     hash: String,
 }
 
