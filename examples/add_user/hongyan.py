@@ -15,6 +15,7 @@ import os
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 log = logging.getLogger("hongyan")
@@ -23,6 +24,13 @@ log = logging.getLogger("hongyan")
 REFUSED = (400, 401, 403, 413, 422)
 # When an accepted message is asked about, in seconds after it was accepted.
 ASKED_AFTER = (1, 5, 30, 300)
+# What a header may hold as it is.
+ASCII = "".join(map(chr, range(0x20, 0x7F)))
+
+
+def in_header(event):
+    """An event as a header may hold it, and a line of a log: what is not printable ASCII is percent-encoded."""
+    return urllib.parse.quote(str(event), safe=ASCII, errors="replace")
 
 
 class Hongyan:
@@ -46,7 +54,7 @@ class Hongyan:
             written = json.dumps(line, ensure_ascii=False) + "\n"
             with self.lock:
                 if len(self.waiting) >= self.cap:
-                    log.error("企业微信消息发送失败: %s lines wait already; `%s` is not told", self.cap, event)
+                    log.error("企业微信消息发送失败: %s lines wait already; `%s` is not told", self.cap, in_header(event))
                     return False
                 self.waiting.append(line)
                 with open(self.spool, "a", encoding="utf-8") as spool:
@@ -85,12 +93,13 @@ class Hongyan:
         while self.waiting:
             line = self.waiting[0]
             try:
-                receipt = self._call("POST", "/v1/messages", line["body"], {"Idempotency-Key": line["event"]})
+                receipt = self._call("POST", "/v1/messages", line["body"], {"Idempotency-Key": in_header(line["event"])})
                 self.asked.append((time.monotonic() + ASKED_AFTER[0], receipt["id"], 0))
             except urllib.error.HTTPError as error:
                 if error.code not in REFUSED:
                     return False
-                log.error("企业微信消息发送失败: %s: %s", line["event"], error.read(2000).decode("utf-8", "replace"))
+                why = error.read(2000).decode("utf-8", "replace")
+                log.error("企业微信消息发送失败: %s: %s", in_header(line["event"]), why)
             except (OSError, ValueError, KeyError) as error:
                 log.warning("the gateway is away: %s", error)
                 return False

@@ -108,7 +108,7 @@ func (h *Hongyan) queue(text, event string, escape bool) bool {
 	told.To.Users = h.settings.To
 	written, err := json.Marshal(told)
 	if err != nil {
-		h.settings.Log("企业微信消息发送失败: %s: %v", event, err)
+		h.settings.Log("企业微信消息发送失败: %s: %v", inHeader(event), err)
 		return false
 	}
 	line := inHeader(event) + "\t" + string(written)
@@ -116,7 +116,7 @@ func (h *Hongyan) queue(text, event string, escape bool) bool {
 	h.lock.Lock()
 	defer h.lock.Unlock()
 	if len(h.waiting) >= h.settings.Cap {
-		h.settings.Log("企业微信消息发送失败: %d lines wait already; `%s` is not told", len(h.waiting), event)
+		h.settings.Log("企业微信消息发送失败: %d lines wait already; `%s` is not told", len(h.waiting), inHeader(event))
 		return false
 	}
 	h.waiting = append(h.waiting, line)
@@ -126,7 +126,7 @@ func (h *Hongyan) queue(text, event string, escape bool) bool {
 	}
 	// The caller's own work is done: nothing that happens here may undo it.
 	if err := h.appendToSpool(line + "\n"); err != nil {
-		h.settings.Log("`%s` waits in memory only: the spool cannot be written: %v", event, err)
+		h.settings.Log("`%s` waits in memory only: the spool cannot be written: %v", inHeader(event), err)
 	}
 	return true
 }

@@ -96,7 +96,7 @@ public final class Hongyan {
 
     private synchronized boolean queue(String body, String event) {
         if (waiting.size() >= cap) {
-            log.log(Level.ERROR, "企业微信消息发送失败: " + cap + " lines wait already; `" + event + "` is not told");
+            log.log(Level.ERROR, "企业微信消息发送失败: " + cap + " lines wait already; `" + inHeader(event) + "` is not told");
             return false;
         }
         String line = inHeader(event) + "\t" + body;
@@ -109,7 +109,7 @@ public final class Hongyan {
             isCut = false;
         } catch (IOException | RuntimeException error) {
             // The caller's own work is done: nothing that happens here may undo it.
-            log.log(Level.WARNING, "`" + event + "` waits in memory only: the spool cannot be written: " + error);
+            log.log(Level.WARNING, "`" + inHeader(event) + "` waits in memory only: the spool cannot be written: " + error);
         }
         return true;
     }

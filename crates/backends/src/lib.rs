@@ -14,7 +14,7 @@ use pipeline::ports::{Clock, Doorbell, Ledger};
 pub use config::{Config, Engine};
 pub use doorbell::InProcessDoorbell;
 pub use sealing::KeyFileError;
-pub use sqlite::{BackupError, OpenError, SqliteLedger, back_up};
+pub use sqlite::{BackupError, KeyFileFound, OpenError, SqliteLedger, back_up, look_at_key_file};
 
 /// The engines, ready for use.
 pub struct Backends {

@@ -50,6 +50,7 @@ use self::writer::Writer;
 use crate::sealing::{KeyFileError, Keyring};
 
 pub use self::backup::{BackupError, back_up};
+pub use self::sealed::{KeyFileFound, look_at_key_file};
 
 /// How long a verb waits for another process that holds the file's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -137,6 +138,18 @@ pub enum OpenError {
         path: PathBuf,
         /// Where the key file should be.
         key_file: PathBuf,
+    },
+    /// The master key file lacks a key.
+    #[error(
+        "the master key file `{key_file}` does not open `{path}`: its key {number} is missing; put the file back that holds it"
+    )]
+    KeyNotHeld {
+        /// The ledger.
+        path: PathBuf,
+        /// The key file.
+        key_file: PathBuf,
+        /// The key that is missing.
+        number: u32,
     },
     /// The master key file is another ledger's.
     #[error(

@@ -513,6 +513,11 @@ impl Intake {
         }
     }
 
+    /// Tells whether a webhook of this name is configured.
+    pub fn has_webhook(&self, name: &str) -> bool {
+        self.planner.routing.webhooks.contains(name)
+    }
+
     /// Finds who hears what becomes of a message: whom it names, or whom its caller's key names.
     fn webhook_of(&self, grant: &Grant, named: Option<String>) -> Result<Option<String>, AcceptError> {
         let known = &self.planner.routing.webhooks;

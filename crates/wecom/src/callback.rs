@@ -59,9 +59,9 @@ impl Receiver {
     /// Answers the verification of the URL: the text to be answered, as it is, within one second.
     ///
     /// # Errors
-    /// [`Refusal`]; [`Refusal::Malformed`] without an `echostr`.
+    /// [`Refusal`]; [`Refusal::NoEcho`] without an `echostr`.
     pub fn verify(&self, query: &Query) -> Result<String, Refusal> {
-        let echo = query.echostr.as_deref().ok_or(Refusal::Malformed)?;
+        let echo = query.echostr.as_deref().ok_or(Refusal::NoEcho)?;
         // Base64 has no blanks: one was a plus that something decoded on the way.
         let echo = echo.replace(' ', "+");
         let plain = self.crypto.open(&query.msg_signature, &query.timestamp, &query.nonce, &echo)?;

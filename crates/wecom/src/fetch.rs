@@ -179,6 +179,14 @@ impl Poster {
     }
 }
 
+/// Tells whether a URL may be reached, as far as the URL itself shows it; nothing is looked up.
+///
+/// # Errors
+/// [`FetchError::Url`] and [`FetchError::Forbidden`], as of fetching and posting.
+pub fn check(url: &str, reach: Reach) -> Result<(), FetchError> {
+    checked(url, reach).map(drop)
+}
+
 /// Checks what can be seen in the URL itself: scheme, user, and an address in place of a name.
 fn checked(url: &str, reach: Reach) -> Result<Uri, FetchError> {
     // The query may hold a signature: errors do not repeat it.

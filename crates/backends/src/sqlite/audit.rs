@@ -68,7 +68,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<AuditRecord> {
         before: row.get(5)?,
         after: row.get(6)?,
     };
-    Ok(AuditRecord { number: row.get(0)?, entry })
+    Ok(AuditRecord { number: row.get(0)?, entry, hash: row.get(7)? })
 }
 
 /// What is read of an entry.
@@ -80,8 +80,7 @@ fn first_broken(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let mut rows = find.query([])?;
     let (mut before, mut last) = (BEGINNING.to_vec(), 0);
     while let Some(row) = rows.next()? {
-        let AuditRecord { number, entry } = record(row)?;
-        let kept: Vec<u8> = row.get(7)?;
+        let AuditRecord { number, entry, hash: kept } = record(row)?;
         if number != last + 1 {
             return Ok(Some(last + 1));
         }

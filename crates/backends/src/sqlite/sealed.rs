@@ -4,16 +4,16 @@
 //! columns of bytes, `seal_text` and `open_text` for columns of text that are rarely filled. What cannot be opened is NULL:
 //! the message is shown without its words, and never sent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use domain::MessageId;
 use pipeline::ports::{LedgerError, LedgerErrorKind, Sealing, SealingState};
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
-use super::{OpenError, SqliteLedger, rows};
+use super::{BUSY_TIMEOUT, KEY_FILE, NAME, OpenError, SqliteLedger, rows};
 use crate::sealing::{Keyring, Place, key_of};
 
 /// What a key seals to be recognised by.
@@ -96,21 +96,72 @@ fn bytes<'a>(call: &'a Context<'_>) -> rusqlite::Result<Option<&'a [u8]>> {
 /// Makes sure that the keys at hand are those that this ledger was sealed with; makes the first one for a new ledger.
 pub(super) fn take_keys(connection: &Connection, keyring: &Keyring, path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
-    let key_file = || keyring.path().unwrap_or(Path::new("")).to_owned();
-    let known = probes(connection).map_err(failed)?;
+    fit(&probes(connection).map_err(failed)?, keyring, path)?;
     if keyring.current().is_none() {
-        if !known.is_empty() {
-            return Err(OpenError::KeyMissing { path: path.to_owned(), key_file: key_file() });
-        }
         keyring.add_key()?;
-        tracing::info!(path = %key_file().display(), "Made a master key; keep a copy apart from backups: without it they cannot be read");
-    }
-    for (number, probe) in &known {
-        if keyring.open(Place::new("probe", &number.to_be_bytes()), probe).is_err() {
-            return Err(OpenError::WrongKey { path: path.to_owned(), key_file: key_file(), number: *number });
-        }
+        let key_file = keyring.path().unwrap_or(Path::new(""));
+        tracing::info!(path = %key_file.display(), "Made a master key; keep a copy apart from backups: without it they cannot be read");
     }
     note_keys(connection, keyring).map_err(failed)
+}
+
+/// Whether the keys at hand open what a ledger's keys are recognised by.
+fn fit(known: &[(u32, Vec<u8>)], keyring: &Keyring, path: &Path) -> Result<(), OpenError> {
+    let (path, key_file) = (path.to_owned(), keyring.path().unwrap_or(Path::new("")).to_owned());
+    let held = keyring.numbers();
+    if held.is_empty() && !known.is_empty() {
+        return Err(OpenError::KeyMissing { path, key_file });
+    }
+    for (number, probe) in known {
+        if !held.contains(number) {
+            return Err(OpenError::KeyNotHeld { path, key_file, number: *number });
+        }
+        if keyring.open(Place::new("probe", &number.to_be_bytes()), probe).is_err() {
+            return Err(OpenError::WrongKey { path, key_file, number: *number });
+        }
+    }
+    Ok(())
+}
+
+/// What a look at the master key file found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFileFound {
+    /// The file.
+    pub path: PathBuf,
+    /// The numbers of its keys, oldest first; the last one seals. None: the first start makes the file.
+    pub keys: Vec<u32>,
+    /// Its mode, if others than its owner may read or write it.
+    pub open_mode: Option<u32>,
+}
+
+/// Looks whether the master key file opens the ledger of a data directory, and changes neither.
+///
+/// # Errors
+/// [`OpenError`] as of opening the ledger.
+pub fn look_at_key_file(data_dir: &Path, key_file: Option<&Path>) -> Result<KeyFileFound, OpenError> {
+    let path = key_file.map_or_else(|| data_dir.join(KEY_FILE), Path::to_owned);
+    let keyring = Keyring::read(path.clone())?;
+    let ledger = data_dir.join(NAME);
+    if ledger.exists() {
+        let failed = |source| OpenError::Database { path: ledger.clone(), source };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&ledger, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        // A ledger of an early version knows no keys.
+        let knows_keys = "SELECT 1 FROM sqlite_master WHERE name = 'sealing_key'";
+        if connection.prepare(knows_keys).and_then(|mut find| find.exists([])).map_err(failed)? {
+            fit(&probes(&connection).map_err(failed)?, &keyring, &ledger)?;
+        }
+    }
+    #[cfg(unix)]
+    let open_mode = {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&path).map(|about| about.permissions().mode() & 0o777).unwrap_or(0);
+        (mode & 0o077 != 0).then_some(mode)
+    };
+    #[cfg(not(unix))]
+    let open_mode = None;
+    Ok(KeyFileFound { path, keys: keyring.numbers(), open_mode })
 }
 
 fn probes(connection: &Connection) -> rusqlite::Result<Vec<(u32, Vec<u8>)>> {

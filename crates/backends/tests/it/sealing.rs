@@ -139,6 +139,10 @@ async fn without_its_key_or_with_another_a_sealed_ledger_is_refused() {
     std::fs::write(&key_file, format!("1 {}\n", "ab".repeat(32))).unwrap();
     let wrong = open(folder.path()).await.unwrap_err();
     assert!(matches!(wrong, OpenError::WrongKey { number: 1, .. }), "{wrong}");
+    std::fs::write(&key_file, format!("2 {}\n", "ab".repeat(32))).unwrap();
+    let not_held = open(folder.path()).await.unwrap_err();
+    assert!(matches!(not_held, OpenError::KeyNotHeld { number: 1, .. }), "{not_held}");
+    assert!(not_held.to_string().contains("master-key") && not_held.to_string().contains("is missing"), "{not_held}");
     std::fs::write(&key_file, "nonsense").unwrap();
     let broken = open(folder.path()).await.unwrap_err();
     assert!(broken.to_string().contains("line 1"), "{broken}");

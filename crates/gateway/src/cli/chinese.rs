@@ -69,6 +69,7 @@ pub(super) fn refusal(code: i64) -> Option<&'static str> {
         -40_007 => "解密失败：请核对 EncodingAESKey 是否与企业微信后台一致",
         -40_008 => "解密后的内容格式不对：请核对 EncodingAESKey",
         -40_010 => "密文不是 base64",
+        0 => "缺少 echostr：企业微信验证 URL 时会带上它；推送的消息用 POST",
         _ => return None,
     })
 }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use backends::OpenError;
 use channels::Email;
 use domain::Quota;
 use ingress::callback::CallbackConfig;
@@ -15,7 +16,7 @@ use wecom::{AgentId, Client, ErrCode, Error, Method, RobotClient, RobotKey};
 
 use super::{Context, DONE, FAILED, print};
 use crate::app;
-use crate::config::{Config, MailSection, check};
+use crate::config::{Config, LedgerEngine, MailSection, check};
 
 /// How far this machine's clock may be off.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
@@ -75,6 +76,9 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
         Err(error) => findings.push(Finding::bad("config", error.to_string(), "mend the option named")),
     }
     findings.push(data_dir(&loaded.config));
+    if loaded.config.ledger.engine == LedgerEngine::Sqlite {
+        findings.push(key_file(&loaded.config));
+    }
     findings.extend(callbacks(&loaded.config));
     if findings.iter().all(|finding| finding.good) {
         findings.extend(upstream(&loaded.config).await);
@@ -150,6 +154,38 @@ fn data_dir(config: &Config) -> Finding {
             format!("{}: {error}", config.data_dir.display()),
             "set data_dir to a directory of this user's",
         ),
+    }
+}
+
+/// Whether the master key file is there, private, and the one that this ledger was sealed with.
+fn key_file(config: &Config) -> Finding {
+    let what = "encryption key file";
+    let found = match backends::look_at_key_file(&config.data_dir, config.encryption.key_file.as_deref()) {
+        Ok(found) => found,
+        Err(OpenError::KeyMissing { key_file, .. }) => {
+            return Finding::bad(
+                what,
+                format!("{} is missing or has no key, and the ledger is sealed", key_file.display()),
+                "put the right file back, or name it in encryption.key_file; without it what messages say cannot be read",
+            );
+        }
+        Err(error @ (OpenError::KeyNotHeld { .. } | OpenError::WrongKey { .. })) => {
+            return Finding::bad(what, error.to_string(), "put the file back that this ledger was sealed with");
+        }
+        Err(error) => {
+            let mend = "let this user read it, and put the right file in its place";
+            return Finding::bad(what, format!("{:#}", anyhow::Error::new(error)), mend);
+        }
+    };
+    let shown = found.path.display();
+    match (found.keys.last(), found.open_mode) {
+        (None, _) => Finding::good(what, format!("{shown} is made at the first start")),
+        (_, Some(mode)) => {
+            Finding::bad(what, format!("{shown} has mode {mode:o}: others may read it"), format!("chmod 600 {shown}"))
+        }
+        (Some(newest), None) => {
+            Finding::good(what, format!("{shown} is private; key {newest} seals; keep a copy apart from backups"))
+        }
     }
 }
 

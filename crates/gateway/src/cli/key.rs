@@ -80,6 +80,21 @@ pub(super) struct CreateArguments {
     forwards: Option<String>,
 }
 
+/// The lists that bound a key.
+const LISTS: [&str; 11] = [
+    "apps",
+    "robots",
+    "parties",
+    "tags",
+    "chats",
+    "mail_domains",
+    "routes",
+    "templates",
+    "webhooks",
+    "networks",
+    "forwards",
+];
+
 pub(super) async fn run(command: KeyCommand, context: &Context) -> anyhow::Result<u8> {
     let gateway = Gateway::find(&context.load()?)?;
     let result = match &command {
@@ -146,6 +161,8 @@ fn print_list(keys: &Value, context: &Context) {
         let text = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
         let state = if key["revoked_at"].is_string() {
             context.language.pick("revoked", "已吊销")
+        } else if is_over(&key["expires_at"]) {
+            context.language.pick("expired", "已过期")
         } else {
             context.language.pick("works", "可用")
         };
@@ -161,12 +178,23 @@ fn print_list(keys: &Value, context: &Context) {
                 line.extend(["  ", label, " ", &text(name)]);
             }
         }
-        for name in ["apps", "robots", "parties", "tags"] {
+        if key["webhook"].is_string() {
+            line.extend(["  webhook ", &text("webhook")]);
+        }
+        for name in LISTS {
             if let Some(only) = key[name].as_array() {
                 let only: Vec<_> = only.iter().filter_map(Value::as_str).collect();
-                line.extend(["  ", name, "=", &only.join(",")]);
+                // An empty list allows none, an absent one all.
+                let only = if only.is_empty() { "(none)".to_owned() } else { only.join(",") };
+                line.extend(["  ", name, "=", &only]);
             }
         }
         print(&line);
     }
+}
+
+/// Whether a time is over.
+fn is_over(time: &Value) -> bool {
+    let time = time.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    time.is_some_and(|time| time <= jiff::Timestamp::now())
 }

@@ -169,10 +169,11 @@ fn brought(one: &Value, context: &Context) {
         if of > 0.0 { format!("{:.1}%", 100.0 * part / of) } else { "–".to_owned() }
     };
     let (version, messages, delivered) = (&one["version"], &one["messages"], &one["delivered"]);
-    let (clicks, presses, clicked) = (&one["clicks"], &one["presses"], share(&one["clicked"]));
+    // Messages, not clicks: a message to many, or with many links, counts once.
+    let (clicks, presses, clicked, part) = (&one["clicks"], &one["presses"], &one["clicked"], share(&one["clicked"]));
     context.say(
-        format!("v{version}  {messages} messages, {delivered} delivered, {clicks} clicks ({clicked} of messages), {presses} presses"),
-        format!("v{version}  {messages} 条消息，送达 {delivered}，点击 {clicks} 次（{clicked} 的消息被点击），按钮 {presses} 次"),
+        format!("v{version}  {messages} messages, {delivered} delivered, {clicks} clicks on {clicked} messages ({part} of those delivered), {presses} presses"),
+        format!("v{version}  {messages} 条消息，送达 {delivered}，{clicked} 条消息被点击共 {clicks} 次（与送达消息数之比 {part}），按钮 {presses} 次"),
     );
 }
 
@@ -181,7 +182,18 @@ fn show(version: &Value, context: &Context) {
     let text = |name: &str| version[name].as_str().unwrap_or_default();
     let active = if version["active"] == json!(true) { context.language.pick("  active", "  启用") } else { "" };
     let uses: Vec<&str> = version["uses"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    print(&format!("{}  v{}  {}{active}  {}", text("name"), version["version"], text("makes"), uses.join(", ")));
+    // Beside others: how often the name stands for it.
+    let weight = match version["weight"].as_u64() {
+        Some(weight) if weight > 0 => format!("  {} {weight}", context.language.pick("weight", "权重")),
+        _ => String::new(),
+    };
+    print(&format!(
+        "{}  v{}  {}{active}{weight}  {}",
+        text("name"),
+        version["version"],
+        text("makes"),
+        uses.join(", ")
+    ));
 }
 
 /// What a preview says: the text itself where it is one.

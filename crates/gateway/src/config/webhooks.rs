@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
+use wecom::fetch::{FetchError, Reach};
+
 use super::{Config, SecretText, Span};
 
 /// `[webhooks.NAME]`
@@ -53,6 +55,17 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         if !url.starts_with("https://") && !url.starts_with("http://") {
             bail!("webhooks.{name}.url is missing or no web address, such as https://erp.example.com/hongyan");
         }
+        match wecom::fetch::check(url, Reach::Operator) {
+            Ok(()) => {}
+            Err(FetchError::Forbidden(_)) => bail!(
+                "webhooks.{name}.url: `{}` is an address that is never posted to, such as one where clouds keep the secrets of their machines; give the address of the business system",
+                masked(url)
+            ),
+            Err(_) => bail!(
+                "webhooks.{name}.url: `{}` is no web address without user and password; leave these out: the receiver knows what is ours by its signature",
+                masked(url)
+            ),
+        }
         if webhook.secret.as_ref().is_none_or(|secret| secret.0.expose().trim().is_empty()) {
             bail!(
                 "webhooks.{name}: secret and secret_file are missing; give a long random text, such as `openssl rand -hex 24` prints"
@@ -63,4 +76,38 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A URL without what may be secret in it: user, password, path and query.
+fn masked(url: &str) -> String {
+    let Ok(url) = url::Url::parse(url) else { return "***".to_owned() };
+    let user = if url.username().is_empty() && url.password().is_none() { "" } else { "***@" };
+    format!("{}://{user}{}/***", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_never_be_posted_to_is_refused_and_no_secret_shown() {
+        let checked = |url: &str| {
+            let text = format!("[webhooks.erp]\nurl = \"{url}\"\nsecret = \"long enough\"\n");
+            check(&toml::from_str(&text).unwrap()).map_err(|error| error.to_string())
+        };
+        for (url, shown) in [
+            ("http://169.254.169.254/canary", "`http://169.254.169.254/***`"),
+            ("http://0xa9fea9fe/canary", "`http://169.254.169.254/***`"),
+            ("http://100.100.100.200/canary", "`http://100.100.100.200/***`"),
+            ("http://[fd00:ec2::254]/canary", "`http://[fd00:ec2::254]/***`"),
+            ("https://canary:canary@erp.example.com/x?canary", "`https://***@erp.example.com/***`"),
+        ] {
+            let refused = checked(url).unwrap_err();
+            assert!(refused.contains("webhooks.erp.url") && refused.contains(shown), "{refused}");
+            assert!(!refused.contains("canary"), "{refused}");
+        }
+        for url in ["http://10.0.0.7:8080/hongyan", "http://127.0.0.1/x", "https://erp.example.com/x"] {
+            assert_eq!(checked(url), Ok(()), "{url}");
+        }
+    }
 }

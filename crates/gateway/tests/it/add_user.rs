@@ -117,3 +117,40 @@ async fn where_wecom_refuses_the_answer_is_the_same_and_the_failure_is_logged() 
     service.logs("ERROR 企业微信消息发送失败: msg_").await;
     house.stop().await;
 }
+
+#[tokio::test]
+async fn an_event_is_any_text_and_no_line_of_the_log_is_of_its_making() {
+    const SCRIPT: &str = "
+import logging, os, sys, time
+sys.path.insert(0, sys.argv[1])
+from hongyan import Hongyan
+logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+hongyan = Hongyan(to=sys.argv[2].split(','), spool=os.environ['HONGYAN_SPOOL'])
+hongyan.notify('新用户已加入', event='新用户-1')
+hongyan.notify('两行', event='two\\nERROR lines')
+deadline = time.monotonic() + 20
+while hongyan.waiting and time.monotonic() < deadline:
+    time.sleep(0.02)
+sys.exit(len(hongyan.waiting))
+";
+    let house = TestHouse::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let example = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/add_user");
+    let run = |to: &'static str| {
+        let mut command = Command::new("python3");
+        command.args(["-c".as_ref(), SCRIPT.as_ref(), example.as_os_str(), to.as_ref()]);
+        command.envs([("HONGYAN_URL", house.caller.origin.as_str()), ("HONGYAN_API_KEY", KEY)]);
+        command.env("HONGYAN_SPOOL", folder.path().join("spool")).env("PYTHONDONTWRITEBYTECODE", "1");
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+    };
+    let told = run("zhangsan").await.unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    seen(&house, "新用户已加入").await;
+    seen(&house, "两行").await;
+    // The same event for somebody else is refused, and that is logged.
+    let refused = run("lisi").await.unwrap();
+    let log = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.success() && log.contains("two%0AERROR lines"), "{log}");
+    assert!(!log.lines().any(|line| line.starts_with("ERROR lines")), "{log}");
+    house.stop().await;
+}

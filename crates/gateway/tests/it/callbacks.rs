@@ -231,6 +231,10 @@ async fn who_cannot_be_understood_hears_no_reason_and_the_operator_does() {
         let attempts = house.caller.get("/v1/callbacks/attempts").await.json();
         assert_eq!(attempts.as_array().unwrap().last().unwrap()["code"], code, "{body:.40}");
     }
+    assert_eq!(nobody.get(&format!("/callback/default?{query}")).await.status, 403);
+    let attempts = house.caller.get("/v1/callbacks/attempts").await.json();
+    let last = attempts.as_array().unwrap().last().unwrap();
+    assert!(last["code"] == 0 && last.to_string().contains("no echostr"), "{last:#}");
     let unknown = nobody.get(&format!("/callback/nobody?{query}&echostr=x")).await;
     assert_eq!(unknown.status, 403);
     let last = house.caller.get("/v1/callbacks/attempts?after=1").await.json();

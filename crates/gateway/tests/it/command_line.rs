@@ -169,6 +169,34 @@ async fn doctor_names_what_is_wrong_and_how_to_mend_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_looks_at_the_key_file_and_says_what_to_do() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = desk().await;
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("master-key");
+    let doctor = || {
+        let at = |command: &mut Command| _ = command.env("HONGYAN_DATA_DIR", folder.path());
+        desk.run_with(&["doctor"], at)
+    };
+    let (code, out, _) = doctor().await;
+    assert!(code == 0 && out.contains("is made at the first start"), "{out}");
+    let clock = std::sync::Arc::new(pipeline::ports::SystemClock::new());
+    backends::SqliteLedger::open(folder.path(), None, clock, false).await.unwrap();
+    let (code, out, _) = doctor().await;
+    assert!(code == 0 && out.contains("key 1 seals"), "{out}");
+    std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, out, _) = doctor().await;
+    assert!(code == 1 && out.contains("mode 644") && out.contains("→ chmod 600"), "{out}");
+    std::fs::write(&key_file, format!("1 {}\n", "ab".repeat(32))).unwrap();
+    let (code, out, _) = doctor().await;
+    assert!(code == 1 && out.contains("its key 1 is another"), "{out}");
+    std::fs::remove_file(&key_file).unwrap();
+    let (code, out, _) = doctor().await;
+    assert!(code == 1 && out.contains("master-key is missing") && out.contains("encryption.key_file"), "{out}");
+    assert!(!key_file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn doctor_tries_the_mail_server_and_sends_nothing() {
     let desk = desk().await;
     let server = crate::kit::mail::MailServer::plain();
@@ -194,6 +222,17 @@ async fn keys_are_made_listed_and_revoked() {
     let with_it = |command: &mut Command| _ = command.env("HONGYAN_API_KEY", &key);
     assert_eq!(desk.run_with(&["send", "--robot", "default", "--text", "x"], with_it).await.0, 0);
     assert!(desk.run(&["key", "list"]).await.1.contains("erp"));
+    let bounds = ["--templates", "t", "--networks", "127.0.0.0/8", "--chats", "", "--per-minute", "7"];
+    let soon = (jiff::Timestamp::now() + std::time::Duration::from_secs(2)).to_string();
+    let over = [&["key", "create", "--caller", "over", "--expires-at", &soon], &bounds[..]].concat();
+    let (code, _, err) = desk.run(&over).await;
+    assert_eq!(code, 0, "{err}");
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let listed = desk.run(&["key", "list"]).await.1;
+    let line = listed.lines().find(|line| line.contains("over")).unwrap();
+    for part in ["expired", "bearer", "7/min", "templates=t", "networks=127.0.0.0/8", "chats=(none)"] {
+        assert!(line.contains(part) && !line.contains("  works"), "{part}: {line}");
+    }
     assert_eq!(desk.run(&["key", "revoke", &key[..11]]).await.0, 0);
     assert_eq!(desk.run_with(&["send", "--robot", "default", "--text", "x"], with_it).await.0, 3);
 }

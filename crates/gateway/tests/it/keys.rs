@@ -7,6 +7,7 @@ use domain::Timestamp;
 use pipeline::ports::{Clock as _, HandClock, SystemClock};
 use pipeline::signature;
 use serde_json::json;
+use sha2::Digest as _;
 
 use crate::kit::{Answer, Caller, TestHouse, text_to};
 
@@ -73,6 +74,7 @@ async fn the_simple_scheme_is_taken_only_where_it_is_allowed() {
             let body = Some(text_to(&["zhangsan"], "hello").to_string());
             let answer = nobody.request(reqwest::Method::POST, "/v1/messages", body, &headers).await;
             assert_eq!(answer.status, status, "{}", answer.text);
+            assert_eq!(answer.text.contains("http.simple_signatures = true"), !allowed, "{}", answer.text);
         }
         house.stop().await;
     }
@@ -108,6 +110,9 @@ async fn a_key_sends_as_much_as_it_may_in_a_minute_and_a_day_also_over_a_restart
     );
     assert_eq!(replayed.await.headers["idempotency-replayed"], "true", "also at the limit");
     assert_eq!(erp.submit(text_to(&["lisi"], "3")).await.status, 429, "and gives nothing back that it never took");
+    let line = format!("{}\n", text_to(&["lisi"], "3"));
+    let batch = erp.post("/v1/messages/batch", line).await.json();
+    assert_eq!((&batch["status"], &batch["retry_after"]), (&json!(429), &json!(60)), "{batch:#}");
     clock.advance(Duration::from_secs(61));
     assert_eq!(erp.submit(text_to(&["lisi"], "3")).await.status, 202);
     clock.advance(Duration::from_secs(61));
@@ -135,6 +140,23 @@ async fn what_administrators_change_is_recorded_and_a_changed_record_is_named() 
     assert_eq!(actions, ["key.create", "template.put", "key.create"]);
     assert_eq!(entries[1]["after"]["source"], "{{ x }}", "{entries:#}");
     assert!(!entries.to_string().contains(&erp.key), "no key is in it");
+    // Whoever holds what was exported can follow the chain without us.
+    let mut before = b"hongyan audit".to_vec();
+    for entry in entries.as_array().unwrap() {
+        let at = entry["at"].as_str().unwrap().parse::<Timestamp>().unwrap().as_millis().to_string();
+        let text = |name: &str| entry[name].as_str().map(str::to_owned);
+        let value = |name: &str| entry.get(name).map(ToString::to_string);
+        let mut covered = before;
+        for part in [Some(entry["number"].to_string()), Some(at), text("who"), text("action"), text("subject")]
+            .into_iter()
+            .chain([value("before"), value("after")])
+        {
+            covered.extend(part.as_ref().map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+            covered.extend(part.unwrap_or_default().into_bytes());
+        }
+        before = sha2::Sha256::digest(&covered).to_vec();
+        assert_eq!(entry["hash"], hex::encode(&before), "{entry:#}");
+    }
     assert_eq!(house.caller.get("/v1/audit/verify").await.json()["whole"], true);
     for (sql, broken) in [
         ("UPDATE audit SET subject = 'other' WHERE number = 2", 2),

@@ -174,3 +174,14 @@ async fn what_was_given_up_can_be_told_again() {
     receiver.taken(1).await;
     house.stop().await;
 }
+
+#[tokio::test]
+async fn a_webhook_that_is_not_there_is_not_tried_again() {
+    let (_receiver, url) = Receiver::start().await;
+    let house = TestHouse::start_with(with_webhook(url)).await;
+    let unknown = house.caller.post("/v1/webhooks/crm/retry", String::new()).await;
+    assert_eq!((unknown.status, unknown.error().1.as_str()), (404, "unknown_webhook"), "{}", unknown.text);
+    let idle = house.caller.post("/v1/webhooks/erp/retry", String::new()).await;
+    assert_eq!(idle.json()["events"], 0, "{}", idle.text);
+    house.stop().await;
+}

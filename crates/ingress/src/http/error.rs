@@ -149,6 +149,11 @@ impl ApiError {
         self.status
     }
 
+    /// In how many seconds it may be asked again, if that is known.
+    pub(super) fn retry_after(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     pub(super) fn body(&self) -> ErrorBody {
         ErrorBody {
             code: self.code,

@@ -66,10 +66,13 @@ pub enum Refusal {
     /// −40010.
     #[error("the message is not base64")]
     Base64,
+    /// 0: the sample library has no code for it.
+    #[error("there is no echostr: WeCom verifies a URL with one; what is posted comes by POST")]
+    NoEcho,
 }
 
 impl Refusal {
-    /// Returns the code of WeCom's sample library (path/90968).
+    /// Returns the code of WeCom's sample library (path/90968); 0 where it has none.
     pub fn code(self) -> i32 {
         match self {
             Self::Signature => -40_001,
@@ -79,6 +82,7 @@ impl Refusal {
             Self::Decryption => -40_007,
             Self::Frame => -40_008,
             Self::Base64 => -40_010,
+            Self::NoEcho => 0,
         }
     }
 }

@@ -38,6 +38,11 @@ pub(in crate::http) async fn read_signed(api: &Arc<Api>, request: Request) -> Re
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let found = find(api, &parts.headers, &parts.method, target, &body).map_err(|refused| {
         tracing::warn!(reason = %refused, "Refused a signed request: {refused}");
+        if !api.config.simple_signatures && !parts.headers.contains_key(signature::SIGNATURE) {
+            return unauthorised().with_hint(
+                "signatures by X-Timestamp, X-Nonce and X-Signature are off: sign by the X-Hongyan-* headers, or set http.simple_signatures = true",
+            );
+        }
         unauthorised().with_hint(format!("the signature was refused: {refused}"))
     })?;
     let request = Request::from_parts(parts, Body::from(body));

@@ -73,13 +73,18 @@ pub(super) struct AuditView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     after: Option<Box<RawValue>>,
+    /// SHA-256, in hexadecimal, of the hash before it (of the first: `hongyan audit`) and of number, milliseconds of the
+    /// time, `who`, `action`, `subject`, `before` and `after` as texts (the last two as they stand here, JSON without blanks),
+    /// each after its length in 8 bytes, big endian, and 8 bytes of ff for one that is absent.
+    hash: String,
 }
 
 impl From<AuditRecord> for AuditView {
-    fn from(AuditRecord { number, entry }: AuditRecord) -> Self {
+    fn from(AuditRecord { number, entry, hash }: AuditRecord) -> Self {
         let AuditEntry { at, who, action, subject, before, after } = entry;
         let raw = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
-        Self { number, at: at.to_string(), who, action, subject, before: raw(before), after: raw(after) }
+        let (before, after, hash) = (raw(before), raw(after), hex::encode(hash));
+        Self { number, at: at.to_string(), who, action, subject, before, after, hash }
     }
 }
 

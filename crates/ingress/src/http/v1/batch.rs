@@ -41,6 +41,9 @@ pub(super) struct LineResult {
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorBody>,
+    /// In how many seconds it may be sent again: what Retry-After would have said alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
 }
 
 /// Accepts many messages.
@@ -178,6 +181,7 @@ impl Batch {
                         receipt: view,
                         replayed: receipt.replayed,
                         error: None,
+                        retry_after: None,
                     });
                 }
                 Err(error) => self.refuse(line, &error.into()),
@@ -187,7 +191,15 @@ impl Batch {
 
     fn refuse(&mut self, line: usize, error: &ApiError) {
         let status = error.status().as_u16();
-        self.write(&LineResult { line, status, receipt: None, replayed: false, error: Some(error.body()) });
+        let retry_after = error.retry_after();
+        self.write(&LineResult {
+            line,
+            status,
+            receipt: None,
+            replayed: false,
+            error: Some(error.body()),
+            retry_after,
+        });
     }
 
     fn write(&mut self, result: &LineResult) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use domain::Scope;
 use pipeline::ports::WebhookBacklog;
 use serde::Serialize;
@@ -71,6 +72,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<
         (status = 200, description = "They are due again", body = RetriedView),
         (status = 401, description = "No key that works", body = ErrorEnvelope),
         (status = 403, description = "Not an administrator's key", body = ErrorEnvelope),
+        (status = 404, description = "None of this name is configured, and nothing waits for one", body = ErrorEnvelope),
     )
 )]
 pub(super) async fn retry(
@@ -79,6 +81,12 @@ pub(super) async fn retry(
     Path(name): Path<String>,
 ) -> Result<Json<RetriedView>, ApiError> {
     need(&caller, Scope::Admin)?;
+    // What waits for one that was taken out of the configuration may still be tried: it may come back.
+    if !api.intake.has_webhook(&name) && !api.ledger.webhook_backlog().await?.iter().any(|one| one.target == name) {
+        let message = format!("there is no webhook `{name}`, and nothing waits for one");
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown_webhook", message)
+            .with_hint("name one of those under [webhooks.NAME] in the configuration"));
+    }
     let events = api.ledger.retry_dead_events(&name, api.clock.now()).await?;
     audit::note(&api, &caller, ("webhook.retry", &name), None, Some(events.into())).await;
     Ok(Json(RetriedView { events }))

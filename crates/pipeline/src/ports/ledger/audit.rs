@@ -29,6 +29,8 @@ pub struct AuditRecord {
     pub number: i64,
     /// The change.
     pub entry: AuditEntry,
+    /// The hash that covers it and the hash before it.
+    pub hash: Vec<u8>,
 }
 
 /// Keeping what administrators changed.
