@@ -117,7 +117,8 @@ async fn a_repeat_is_answered_as_the_first_was_and_has_no_second_effect() {
         assert!(String::from_utf8(plain).unwrap().contains("回复「订单」查询订单"));
     }
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    assert_eq!(receiver.taken(1).await.len(), 1);
+    let events = receiver.taken(1).await;
+    assert_eq!(events.len(), 1, "{events:#?}");
     house.stop().await;
 }
 
