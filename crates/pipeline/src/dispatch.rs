@@ -231,6 +231,12 @@ impl DispatcherHandle {
         self.shared.watching.watch(message)
     }
 
+    /// Whether the breaker keeps a lane closed: what waits there goes later.
+    pub fn is_closed(&self, lane: &Lane) -> bool {
+        let desk = self.shared.desks.lock().get(&lane.main()).cloned();
+        desk.is_some_and(|desk| desk.is_closed())
+    }
+
     /// Returns what of each quota is used, and when there is room again.
     pub fn quotas(&self) -> Vec<LaneQuotas> {
         quotas::of(&self.shared)

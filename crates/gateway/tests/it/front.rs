@@ -121,6 +121,32 @@ async fn wecom_away_is_not_noticed_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn while_wecom_is_down_answers_come_at_once() {
+    let house = TestHouse::start().await;
+    let token = token(&house, &secret(&house, json!({})).await).await;
+    house.simulator.control.fault(Fault::new(Trouble::ResetBefore).on("message/send").times(1000));
+    let send = |number: u32| {
+        let body = json!({ "touser": "zhangsan", "msgtype": "text", "agentid": APP, "text": { "content": number.to_string() } });
+        let path = format!("/cgi-bin/message/send?access_token={token}");
+        let house = &house;
+        async move { post(house, &path, &body).await }
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut number = 0;
+    // Once the lane is closed nobody waits for it.
+    loop {
+        number += 1;
+        let started = Instant::now();
+        assert_eq!(send(number).await["errcode"], 0);
+        if started.elapsed() < Duration::from_millis(500) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{number} calls, and each waited");
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn other_calls_are_passed_on_where_they_are_listed_and_as_they_are_listed() {
     let house = TestHouse::start().await;
     let forwards = json!({ "forwards": ["GET /cgi-bin/user/get?userid", "GET /cgi-bin/get_jsapi_ticket"] });

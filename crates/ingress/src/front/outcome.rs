@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{MessageId, MessageState, Reason, Recipient};
-use pipeline::ports::MessageRecord;
+use pipeline::ports::{DeliveryRecord, MessageRecord};
 use serde_json::Value;
 
 use super::Answer;
@@ -12,7 +12,7 @@ use crate::http::Api;
 /// All recipients were refused (path/90236).
 const ALL_INVALID: i64 = 81_013;
 
-/// Waits for the outcome as long as is configured.
+/// Waits for the outcome as long as is configured; not at all where its lane is closed.
 pub(super) async fn of(api: &Arc<Api>, id: MessageId) -> Result<Answer, Answer> {
     let watch = api.dispatcher.watch(id);
     let deadline = api.clock.now() + api.front.wait;
@@ -21,6 +21,11 @@ pub(super) async fn of(api: &Arc<Api>, id: MessageId) -> Result<Answer, Answer> 
         let Some(record) = record else { return Err(Answer::busy("system busy")) };
         if record.state.is_final() {
             return answer(&record);
+        }
+        // While WeCom is away nobody waits for it again and again.
+        let tried_later = |delivery: &DeliveryRecord| api.dispatcher.is_closed(&delivery.delivery.lane);
+        if record.deliveries.last().is_some_and(tried_later) {
+            return Ok(taken(id, &record));
         }
         let waited = tokio::select! {
             () = watch.settled() => true,

@@ -344,7 +344,7 @@ fn withdraw_probe(desk: &Desk) {
 
 impl Desk {
     /// Whether the breaker keeps the lane closed.
-    fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.gate.lock().state() != domain::LaneState::Open
     }
 }
