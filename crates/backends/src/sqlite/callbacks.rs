@@ -16,20 +16,14 @@ fn hear(connection: &Connection, heard: &Heard, reply: Option<&Content>) -> rusq
     if let Some(reply) = known.optional()? {
         return Ok(HeardAnswer::Repeat(reply));
     }
+    // How long it is kept, and a repeat of it told, is counted from now, whatever time it says itself.
     let body = serde_json::to_string(heard).map_err(|error| rows::corrupt(error.to_string()))?;
     connection
         .prepare_cached(
             "INSERT INTO heard (callback, key, sender, at, body, reply)
-             VALUES (?1, ?2, ?3, ?4, seal_text('event', ?2, ?5), seal_text('event', ?2, ?6))",
+             VALUES (?1, ?2, ?3, now_millis(), seal_text('event', ?2, ?4), seal_text('event', ?2, ?5))",
         )?
-        .execute(params![
-            heard.callback,
-            heard.key,
-            heard.from,
-            heard.at.as_millis(),
-            body,
-            reply.map(Content::to_stored)
-        ])?;
+        .execute(params![heard.callback, heard.key, heard.from, body, reply.map(Content::to_stored)])?;
     Ok(HeardAnswer::New)
 }
 
