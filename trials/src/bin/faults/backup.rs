@@ -33,6 +33,8 @@ pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
     let all = accepted.lock().clone();
     house.all_seen_once(&all).await?;
     let taken = house.simulator.taken().await?;
+    // A backup is sealed: whoever restores it has the key file, too.
+    std::fs::copy(house.gateway.folder.join("data/master-key"), elsewhere.join("data/master-key"))?;
     // The copy is started beside it: what it knew to be delivered stays so, what it did not is sent again.
     let copied = Gateway::new(&trial.binary, &elsewhere, house.simulated.address)?;
     let _process = copied.start().await?;
