@@ -49,7 +49,7 @@ pub(super) enum DirectoryCommand {
         #[arg(long, default_value = "utf-8")]
         encoding: String,
     },
-    /// Ask WeCom for everybody, as [directory] says
+    /// Ask WeCom for everybody, as `[directory]` says
     Sync,
     /// Find whom a name, a number, an address or an identity means
     Lookup(LookupArguments),
