@@ -18,8 +18,9 @@ use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::signature::Nonces;
 use pipeline::{
-    Allowances, Answered, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats, Intake, IntakeConfig, Links, Post,
-    Routing, Scheduler, SweepConfig, Sweeper, TemplateBook, VariableSources, WatchConfig, Watcher, WebhookSender,
+    Allowances, Answered, DirectoryKeeper, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats, Intake,
+    IntakeConfig, Links, Post, Routing, Scheduler, SweepConfig, Sweeper, TemplateBook, VariableSources, WatchConfig,
+    Watcher, WebhookSender,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -281,12 +282,13 @@ impl House {
         let metrics = observe::metrics();
         let handle = dispatcher.handle();
         let recaller = handle.recaller();
-        let sweep = SweepConfig {
-            every: config.dispatch.sweep_every.0,
-            idempotency_window: IDEMPOTENCY_WINDOW,
-            keep_messages: config.retention.messages.0,
-        };
-        let sweeper = Sweeper::new(backends.ledger.clone(), handle.clone(), recaller.clone(), clock.clone(), sweep);
+        let sweeper = Sweeper::new(
+            backends.ledger.clone(),
+            handle.clone(),
+            recaller.clone(),
+            clock.clone(),
+            sweep_config(config),
+        );
         let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
         let stopping = stop_serving.clone();
         let (ledger, damage) = (backends.ledger.clone(), Arc::new(OnceLock::new()));
@@ -306,24 +308,9 @@ impl House {
         let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
         let scheduler = scheduler(&intake, &backends.ledger, &clock, variables);
         let hooks = ways_in::hooks(config, &clock);
-        let post: Arc<dyn Post> = Arc::new(channels::GuardedPost::default());
-        let heard = Arc::new(Notify::new());
-        let callbacks = ways_in::callbacks(config);
-        let follows = callbacks.iter().map(|(name, callback)| (name.clone(), callback.feedback.clone())).collect();
-        let feedback = Feedback::new(
-            (ledger.clone(), intake.clone()),
-            clock.clone(),
-            channels.clone(),
-            (follows, heard.clone()),
-            keeper.clone(),
-        );
-        let feedback = Arc::new(feedback);
-        let callbacks = Arc::new(CallbackBook::new(callbacks, heard));
-        callbacks.load(ledger.as_ref()).await?;
-        let listening = (post, Some(feedback.clone() as Arc<dyn Answered>));
-        let front_channels = channels.clone();
-        let targets = (channels, ways_in::webhooks(config));
-        let webhooks = WebhookSender::new(ledger.clone(), clock.clone(), listening, targets);
+        let front = ways_in::front(config, &channels);
+        let (callbacks, feedback, webhooks) =
+            what_comes_back(config, (&ledger, &intake), &clock, channels, keeper.clone()).await?;
         let noting_clock = clock.clone();
         let front_tokens = FrontTokens::default();
         front_tokens.load(ledger.as_ref()).await?;
@@ -331,7 +318,7 @@ impl House {
             hooks,
             callbacks,
             links,
-            front: ways_in::front(config, &front_channels),
+            front,
             front_tokens,
             verify_files: config.http.verify_files.clone(),
             nonces: Nonces::default(),
@@ -388,6 +375,42 @@ impl House {
     fn key_folder(config: &Config) -> Option<&Path> {
         (config.ledger.engine == LedgerEngine::Sqlite).then_some(config.data_dir.as_path())
     }
+}
+
+fn sweep_config(config: &Config) -> SweepConfig {
+    SweepConfig {
+        every: config.dispatch.sweep_every.0,
+        idempotency_window: IDEMPOTENCY_WINDOW,
+        keep_messages: config.retention.messages.0,
+    }
+}
+
+/// What hears people, what acts on it, and what tells business systems of it.
+async fn what_comes_back(
+    config: &Config,
+    (ledger, intake): (&Arc<dyn Ledger>, &Arc<Intake>),
+    clock: &Arc<dyn Clock>,
+    channels: Channels,
+    keeper: DirectoryKeeper,
+) -> anyhow::Result<(Arc<CallbackBook>, Arc<Feedback>, WebhookSender)> {
+    let heard = Arc::new(Notify::new());
+    let callbacks = ways_in::callbacks(config);
+    let follows = callbacks.iter().map(|(name, callback)| (name.clone(), callback.feedback.clone())).collect();
+    let feedback = Feedback::new(
+        (ledger.clone(), intake.clone()),
+        clock.clone(),
+        channels.clone(),
+        (follows, heard.clone()),
+        keeper,
+    );
+    let feedback = Arc::new(feedback);
+    let callbacks = Arc::new(CallbackBook::new(callbacks, heard));
+    callbacks.load(ledger.as_ref()).await?;
+    let post: Arc<dyn Post> = Arc::new(channels::GuardedPost::default());
+    let listening = (post, Some(feedback.clone() as Arc<dyn Answered>));
+    let targets = (channels, ways_in::webhooks(config));
+    let webhooks = WebhookSender::new(ledger.clone(), clock.clone(), listening, targets);
+    Ok((callbacks, feedback, webhooks))
 }
 
 /// Writes down every second what keys with a limit have sent, and once more at the end.

@@ -79,6 +79,12 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     if !(1.0..=100.0).contains(&config.retry.factor) {
         bail!("retry.factor: {} is not between 1 and 100", config.retry.factor);
     }
+    warn_of_risks(config, &mut warnings);
+    Ok(warnings)
+}
+
+/// What works, and may not be what was meant.
+fn warn_of_risks(config: &Config, warnings: &mut Vec<String>) {
     if config.quota.robot_per_minute > wecom::limits::ROBOT_PER_MINUTE {
         warnings.push(format!(
             "quota.robot_per_minute: WeCom allows {}; with {} it will block robots for a minute at a time",
@@ -101,7 +107,6 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     if config.apps.is_empty() && config.robots.is_empty() && config.mail.is_empty() {
         warnings.push("no application, no robot and no mail server is configured: every message will be refused; set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY, or HONGYAN_SMTP_URL".to_owned());
     }
-    Ok(warnings)
 }
 
 /// What nothing at all is allowed of would stop for ever.
