@@ -1,4 +1,4 @@
-//! Ids: `msg_`, `dlv_`, `att_` and `med_` plus 26 Crockford base32 characters of a `UUIDv7`.
+//! Ids: `msg_`, `dlv_`, `att_`, `med_` and `brd_` plus 26 Crockford base32 characters of a `UUIDv7`.
 //!
 //! Ids are a family. A message id keeps its low 32 bits free; a delivery fills the upper half of them with its
 //! position in the message, an attempt the lower half with its number. So the deliveries of a message, and the
@@ -97,6 +97,28 @@ id!(
     /// Names a file that was handed in.
     MediaId, "med_"
 );
+id!(
+    /// Names a broadcast; the low 32 bits are those of its rows.
+    BroadcastId, "brd_"
+);
+
+impl BroadcastId {
+    /// Makes an id out of a fresh `UUIDv7`, clearing the bits that rows fill.
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid.as_u128() & !FAMILY_BITS)
+    }
+
+    /// Returns the 16 bytes that name a row, counted from 1; 0 and [`u32::MAX`] enclose all of them.
+    pub fn row(self, position: u32) -> [u8; 16] {
+        (self.0 | u128::from(position)).to_be_bytes()
+    }
+
+    /// Returns the position of a row by the bytes that name it.
+    pub fn position(row: [u8; 16]) -> u32 {
+        let [.., a, b, c, d] = row;
+        u32::from_be_bytes([a, b, c, d])
+    }
+}
 
 impl MediaId {
     /// Makes an id out of a fresh `UUIDv7`.

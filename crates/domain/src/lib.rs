@@ -3,6 +3,7 @@
 //! Everything here is a plain value or a pure function. Nothing waits, reads a clock, rolls dice or opens a
 //! socket: time and randomness come in as arguments, so each decision is tested by tables and properties.
 
+mod broadcast;
 mod caller;
 mod circuit_breaker;
 mod content;
@@ -24,6 +25,9 @@ mod submission;
 mod template;
 mod time;
 
+pub use broadcast::{
+    Addressee, BroadcastRow, BroadcastState, InvalidAddressee, in_groups, submission_for, told_the_same,
+};
 pub use caller::{
     AllowList, Allowance, ApiKeyRecord, CallerId, Grant, KeyKind, Limits, Scope, Scopes, SigningSecret, UnknownScope,
 };
@@ -41,7 +45,7 @@ pub use directory::{
 };
 pub use fairness::turns;
 pub use feedback::{ContactChanged, FeedbackRule, Heard, Press, What, rule_for};
-pub use id::{AttemptId, DeliveryId, InvalidId, MediaId, MessageId};
+pub use id::{AttemptId, BroadcastId, DeliveryId, InvalidId, MediaId, MessageId};
 pub use message::{Mention, Message, MessageState, Options, Overflow, Priority, UnknownPriority, UnknownState};
 pub use outcome::{Attempt, AttemptRecord, FailureClass, Outcome, Reason, Refusal, Situation, judge};
 pub use quota::{Appointments, DayBudget, MemberUse, MemberWindows, Quota, SlidingWindow, Slot, Windows};

@@ -18,9 +18,9 @@ use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::signature::Nonces;
 use pipeline::{
-    Allowances, Answered, DirectoryKeeper, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats, Intake,
-    IntakeConfig, Links, Post, Routing, Scheduler, SweepConfig, Sweeper, TemplateBook, VariableSources, WatchConfig,
-    Watcher, WebhookSender,
+    Allowances, Answered, Broadcaster, DirectoryKeeper, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats,
+    Intake, IntakeConfig, Links, Post, ReadSubmission, Routing, Scheduler, SweepConfig, Sweeper, TemplateBook,
+    VariableSources, WatchConfig, Watcher, WebhookSender,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -306,7 +306,9 @@ impl House {
         let heartbeats = Heartbeats::expect(config.operator.heartbeats.keys(), clock.now());
         let watching = (heartbeats.clone(), watch_config(config));
         let watcher = Watcher::new(intake.clone(), backends.ledger.clone(), handle.clone(), clock.clone(), watching);
-        let scheduler = scheduler(&intake, &backends.ledger, &clock, variables);
+        let scheduler =
+            Scheduler::new(intake.clone(), backends.ledger.clone(), clock.clone(), variables, read_submission());
+        let broadcaster = Broadcaster::new(intake.clone(), backends.ledger.clone(), clock.clone(), read_submission());
         let hooks = ways_in::hooks(config, &clock);
         let front = ways_in::front(config, &channels);
         let (callbacks, feedback, webhooks) =
@@ -328,6 +330,7 @@ impl House {
             directory: keeper,
             templates,
             scheduler: scheduler.clone(),
+            broadcaster: broadcaster.clone(),
             ledger: backends.ledger,
             recaller,
             dispatcher: handle,
@@ -350,6 +353,7 @@ impl House {
             tokio::spawn(look_for_damage(ledger, damage, stop_working.clone())),
             tokio::spawn(watcher.run(stop_working.clone())),
             tokio::spawn(scheduler.run(stop_working.clone())),
+            tokio::spawn(broadcaster.run(stop_working.clone())),
             tokio::spawn(beat(config.operator.heartbeat_url.clone(), config.operator.every.0, stop_working.clone())),
         ];
         let server = tokio::spawn(server::run(listener, ingress::http::router(api), limits, stop_serving.clone()));
@@ -434,15 +438,9 @@ async fn note_key_uses(
     }
 }
 
-/// What keeps schedules: their messages are read as `POST /v1/messages` reads them.
-fn scheduler(
-    intake: &Arc<Intake>,
-    ledger: &Arc<dyn Ledger>,
-    clock: &Arc<dyn Clock>,
-    sources: VariableSources,
-) -> Scheduler {
-    let read = |body: &[u8]| ingress::http::parse_submission(body).map_err(|error| error.message().to_owned());
-    Scheduler::new(intake.clone(), ledger.clone(), clock.clone(), sources, Box::new(read))
+/// Messages that are kept to be sent later are read as `POST /v1/messages` reads them.
+fn read_submission() -> Box<ReadSubmission> {
+    Box::new(|body| ingress::http::parse_submission(body).map_err(|error| error.message().to_owned()))
 }
 
 /// Looks through the whole database once, while it is already in use; what is found turns readiness red.

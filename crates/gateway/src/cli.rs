@@ -6,6 +6,7 @@
 
 mod audit;
 mod backup;
+mod broadcast;
 mod callback;
 mod chinese;
 mod config;
@@ -91,6 +92,9 @@ enum Command {
     /// Keep messages that are sent again and again, or once at a time
     #[command(subcommand)]
     Schedule(schedule::ScheduleCommand),
+    /// Look at messages that go to a list, let them rest, go on or end
+    #[command(subcommand)]
+    Broadcast(broadcast::BroadcastCommand),
     /// Look at messages, retry, cancel or recall them
     #[command(subcommand)]
     Message(message::MessageCommand),
@@ -232,6 +236,7 @@ async fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         Command::Send(arguments) => send::run(*arguments, context).await,
         Command::Run(arguments) => run::run(&arguments, context).await,
         Command::Schedule(command) => schedule::run(command, context).await,
+        Command::Broadcast(command) => broadcast::run(command, context).await,
         Command::Message(command) => message::run(command, context).await,
         Command::DeadLetter(command) => dead_letter::run(command, context).await,
         Command::Route(RouteCommand::Test(arguments)) => send::test_route(&arguments, context).await,

@@ -25,7 +25,7 @@ use axum::{Extension, Router};
 use futures::FutureExt as _;
 use pipeline::ports::{Clock, Ledger};
 use pipeline::signature::Nonces;
-use pipeline::{DirectoryKeeper, DispatcherHandle, Heartbeats, Intake, Recaller, Scheduler, TemplateBook};
+use pipeline::{Broadcaster, DirectoryKeeper, DispatcherHandle, Heartbeats, Intake, Recaller, Scheduler, TemplateBook};
 
 pub use auth::{KeyRing, KeyRingError, NewKey, hash_of, new_key};
 pub use error::{ApiError, RequestId};
@@ -58,6 +58,8 @@ pub struct Api {
     pub templates: TemplateBook,
     /// Keeps schedules.
     pub scheduler: Scheduler,
+    /// Keeps broadcasts.
+    pub broadcaster: Broadcaster,
     /// For saying that something is due again.
     pub dispatcher: DispatcherHandle,
     /// The time.

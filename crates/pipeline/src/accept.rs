@@ -344,6 +344,11 @@ impl Intake {
         Ok(Way { choice, deliveries, ..drawn.way })
     }
 
+    /// Makes the id of a broadcast.
+    pub(crate) fn fresh_broadcast(&self, now: Timestamp) -> domain::BroadcastId {
+        self.ids.next_broadcast(now)
+    }
+
     fn prepare(&self, grant: &Grant, mut ready: Ready, now: Timestamp) -> Result<Prepared, AcceptError> {
         let id = self.ids.next(now);
         // Two messages that say the same are the same, whatever their links are called.

@@ -22,6 +22,7 @@ pub const CRASH_POINTS: &[&str] = &[
     "digest-after-close",
     "escalation-before-commit",
     "schedule-before-advance",
+    "broadcast-before-advance",
     "token-before-save",
     "token-after-save",
     "recall-wanted",

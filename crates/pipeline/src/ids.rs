@@ -1,6 +1,6 @@
-//! Fresh ids of messages and files, in order of the clock.
+//! Fresh ids of messages, files and broadcasts, in order of the clock.
 
-use domain::{MediaId, MessageId, Timestamp};
+use domain::{BroadcastId, MediaId, MessageId, Timestamp};
 use parking_lot::Mutex;
 use uuid::{ContextV7, Uuid};
 
@@ -21,6 +21,10 @@ impl IdSource {
 
     pub(crate) fn next_media(&self, now: Timestamp) -> MediaId {
         MediaId::from_uuid(self.fresh(now))
+    }
+
+    pub(crate) fn next_broadcast(&self, now: Timestamp) -> BroadcastId {
+        BroadcastId::from_uuid(self.fresh(now))
     }
 
     fn fresh(&self, now: Timestamp) -> Uuid {

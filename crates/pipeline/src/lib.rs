@@ -6,6 +6,7 @@
 
 mod accept;
 mod api_calls;
+mod broadcasts;
 mod crash_point;
 mod directory;
 mod dispatch;
@@ -30,6 +31,7 @@ pub mod signature;
 pub mod telemetry;
 
 pub use accept::{AcceptError, Allowances, Intake, IntakeConfig, Receipt, Way};
+pub use broadcasts::{Begun, BroadcastError, Broadcaster, LARGEST_GROUP, MOST_ROWS, Tried, Wanted};
 pub use crash_point::{CRASH_POINTS, crash_point};
 pub use directory::{
     DirectoryBook, DirectoryKeeper, DirectorySync, Found, LookupError, MemberChange, Put, SyncError, SyncReport,

@@ -14,11 +14,12 @@ pub use directory_source::{DirectoryAnswer, DirectorySource, MemberFinder};
 pub use doorbell::Doorbell;
 pub use ledger::{
     Accepted, Acknowledged, Admission, Admissions, Advance, ApiCalls, Audit, AuditEntry, AuditRecord, BornLeased,
-    CallbackKeys, Callbacks, CancelAnswer, Claim, Claimed, Claims, Clicks, ClosedDigest, Companion, DedupeEntry,
-    DeliveryRecord, DigestClosing, Directory, Division, DueEscalation, Effects, FeedbackRecord, FrontToken,
-    HeardAnswer, HeardRecord, Idempotency, KeyUse, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind,
-    LookedUp, Media, MediaRecord, MessageFilter, MessageRecord, MessageSummary, Moving, PendingRecall, Posted, Queue,
-    Records, RetryAnswer, Schedule, ScheduleRecord, Schedules, Sealing, SealingState, SentTo, Settled, Settlement,
-    StatRow, TemplateFigures, TemplateRecord, Templates, Told, Upkeep, Upload, WebhookBacklog, WebhookEvent, Webhooks,
-    Word,
+    Broadcast, BroadcastRecord, Broadcasts, CallbackKeys, Callbacks, CancelAnswer, Claim, Claimed, Claims, Clicks,
+    ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation, Effects,
+    FeedbackRecord, FrontToken, GroupDone, GroupPutOff, HeardAnswer, HeardRecord, Idempotency, KeyUse, Keys,
+    LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, LookedUp, Media, MediaRecord, MessageFilter,
+    MessageRecord, MessageSummary, Moving, PendingRecall, Posted, Queue, Records, RetryAnswer, RowRecord, RowResult,
+    RowStage, Schedule, ScheduleRecord, Schedules, Sealing, SealingState, SentTo, Settled, Settlement, StatRow,
+    TemplateFigures, TemplateRecord, Templates, TierCount, Told, Upkeep, Upload, WebhookBacklog, WebhookEvent,
+    Webhooks, Word,
 };

@@ -139,7 +139,9 @@ impl Sweeper {
             let calls = self.ledger.forget_api_calls(now - KEEP_API_CALLS, STEP).await?;
             let events = self.ledger.forget_events(now - self.config.keep_messages, STEP).await?;
             let heard = self.ledger.forget_heard(now - self.config.keep_messages, STEP).await?;
-            if heard < STEP
+            let rows = self.ledger.forget_broadcasts(now - self.config.keep_messages, STEP).await?;
+            if rows < STEP
+                && heard < STEP
                 && events < STEP
                 && requests < STEP
                 && keys < STEP

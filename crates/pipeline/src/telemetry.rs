@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use domain::{Attempt, FailureClass, Lane, LaneState, RecipientState, Slot, Timestamp};
+use domain::{Attempt, BroadcastId, FailureClass, Lane, LaneState, RecipientState, Slot, Timestamp};
 use metrics::{Counter, Gauge, Histogram};
 
 use crate::dispatch::{Desk, LaneQuotas};
@@ -37,6 +37,7 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("hongyan_webhooks_posted_total", "counter", "Events that business systems took, by `target`."),
     ("hongyan_webhooks_failed_total", "counter", "Tries to post an event that were not taken, by `target`."),
     ("hongyan_schedule_runs_total", "counter", "Runs of schedules, by `result`: `sent`, `failed`, `missed`."),
+    ("hongyan_broadcast_rows_total", "counter", "Rows of broadcasts, by `result`: `handed_in`, `refused`."),
     ("hongyan_ledger_errors_total", "counter", "Ledger operations that failed."),
     ("wechat_messages_sent_total", "counter", "Calls that WeCom took."),
     ("wechat_messages_failed_total", "counter", "Deliveries given up."),
@@ -393,6 +394,57 @@ impl Happening for ScheduleFailed<'_> {
         }
         metrics::counter!("hongyan_schedule_runs_total", "result" => "failed").increment(1);
         tracing::error!(schedule = name, why, "A run of schedule `{name}` failed: nothing was sent");
+    }
+}
+
+/// A group of a broadcast was handed in.
+#[derive(Debug)]
+pub(crate) struct RowsHandedIn {
+    /// Rows that a message carries.
+    pub taken: usize,
+    /// Rows that were refused.
+    pub refused: usize,
+}
+
+impl Happening for RowsHandedIn {
+    fn emit(self) {
+        for (result, rows) in [("handed_in", self.taken), ("refused", self.refused)] {
+            metrics::counter!("hongyan_broadcast_rows_total", "result" => result).increment(rows as u64);
+        }
+        if self.refused > 0 {
+            tracing::warn!(refused = self.refused, "{} rows of a broadcast could not be handed in", self.refused);
+        }
+    }
+}
+
+/// A broadcast cannot go on for now.
+#[derive(Debug)]
+pub(crate) struct BroadcastHeld<'a> {
+    /// Which.
+    pub id: BroadcastId,
+    /// Why.
+    pub why: &'a str,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+impl Happening for BroadcastHeld<'_> {
+    fn emit(self) {
+        let Self { id, why, until } = self;
+        tracing::warn!(broadcast = %id, why, %until, "Broadcast {id} cannot go on for now");
+    }
+}
+
+/// Every group of a broadcast was handed in.
+#[derive(Debug)]
+pub(crate) struct BroadcastEnded {
+    /// Which.
+    pub id: BroadcastId,
+}
+
+impl Happening for BroadcastEnded {
+    fn emit(self) {
+        tracing::info!(broadcast = %self.id, "Broadcast {} is done: every group was handed in", self.id);
     }
 }
 

@@ -6,7 +6,7 @@ use domain::{DeliveryId, MessageState, Recipient, RecipientSet};
 use pipeline::ports::MessageFilter;
 use rusqlite::{Connection, params};
 
-use super::{callbacks, directory, records, rows, search};
+use super::{broadcasts, callbacks, directory, records, rows, search};
 
 /// What stands in place of an erased recipient's name.
 const ERASED: &str = "erased";
@@ -50,6 +50,7 @@ fn erase_each(connection: &Connection, recipient: &Recipient, limit: usize) -> r
             break;
         }
     }
+    broadcasts::erase(connection, recipient)?;
     match recipient {
         Recipient::User(userid) => {
             directory::erase_member(connection, userid)?;

@@ -1,12 +1,12 @@
 //! Schedules: kept sealed, and moved from run to run.
 
 use async_trait::async_trait;
-use domain::{CallerId, Grant, Limits, MessageId, PlannedRun, Timestamp, VariablesFrom};
+use domain::{MessageId, PlannedRun, Timestamp, VariablesFrom};
 use pipeline::ports::{Advance, LedgerError, Schedule, ScheduleRecord, Schedules};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{SqliteLedger, rows};
+use super::{SqliteLedger, grants, rows};
 
 /// What is sealed of a schedule.
 #[derive(Serialize, Deserialize)]
@@ -16,31 +16,10 @@ struct Sealed {
     variables_from: Option<VariablesFrom>,
 }
 
-/// What a grant says besides whose it is and what it allows.
-#[derive(Serialize, Deserialize)]
-struct StoredKey {
-    key: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    webhook: Option<String>,
-    #[serde(default)]
-    limits: Limits,
-}
-
 /// What is read of a schedule `s`.
 const COLUMNS: &str = "SELECT s.*, opened('schedule', s.name, s.sealed) AS opened FROM schedule s ";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<ScheduleRecord> {
-    let allow = row.get_ref("allow")?.as_str()?;
-    let StoredKey { key, webhook, limits } =
-        serde_json::from_str(row.get_ref("key")?.as_str()?).map_err(|_| rows::corrupt("a schedule's key"))?;
-    let grant = Grant {
-        key,
-        webhook,
-        limits,
-        caller: CallerId::new(row.get::<_, String>("caller")?),
-        scopes: row.get_ref("scopes")?.as_str()?.parse().map_err(|_| rows::corrupt("a schedule's scopes"))?,
-        allow: serde_json::from_str(allow).map_err(|_| rows::corrupt("a schedule's allow-list"))?,
-    };
     let opened = row.get_ref("opened")?.as_str_or_null()?;
     let opened: Option<Sealed> = opened.and_then(|json| serde_json::from_str(json).ok());
     let (body, variables_from) = opened.map_or((None, None), |opened| (Some(opened.body), opened.variables_from));
@@ -51,7 +30,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<ScheduleRecord> {
         id: row.get("id")?,
         schedule: Schedule {
             name: row.get("name")?,
-            grant,
+            grant: grants::read(row)?,
             cron: row.get("cron")?,
             zone: row.get("zone")?,
             at: rows::maybe_time(row, "at")?,
@@ -86,8 +65,7 @@ fn put(
     let body = schedule.body.clone().unwrap_or_default();
     let sealed = Sealed { body, variables_from: schedule.variables_from.clone() };
     let sealed = serde_json::to_string(&sealed).map_err(unwritable)?;
-    let Grant { key, webhook, limits, .. } = schedule.grant.clone();
-    let key = StoredKey { key, webhook, limits };
+    let [scopes, allow, key] = grants::columns(&schedule.grant)?;
     let (occurrence, due_at, tries) = columns_of(planned);
     let known = connection
         .query_row(
@@ -106,8 +84,8 @@ fn put(
         params![
             schedule.name,
             schedule.grant.caller.as_str(),
-            schedule.grant.scopes.to_string(),
-            serde_json::to_string(&schedule.grant.allow).map_err(unwritable)?,
+            scopes,
+            allow,
             schedule.cron,
             schedule.zone,
             schedule.at.map(Timestamp::as_millis),
@@ -122,7 +100,7 @@ fn put(
             last_ended,
             last_message,
             left_out,
-            serde_json::to_string(&key).map_err(unwritable)?,
+            key,
         ],
     )?;
     Ok(())

@@ -20,8 +20,8 @@ use crate::sealing::{Keyring, Place, key_of};
 const PROBE: &[u8] = b"hongyan";
 
 /// Kinds of sealed values, as they are bound to their places.
-const KINDS: [&str; 10] =
-    ["content", "notes", "request", "attempt", "person", "secret", "event", "schedule", "link", "audit"];
+const KINDS: [&str; 11] =
+    ["content", "notes", "request", "attempt", "person", "secret", "event", "schedule", "broadcast", "link", "audit"];
 
 /// Registers the functions on a connection.
 pub(super) fn register(connection: &Connection, keyring: &Keyring) -> rusqlite::Result<()> {
@@ -256,6 +256,7 @@ fn reseal_the_rest(connection: &Connection) -> rusqlite::Result<()> {
         [],
     )?;
     connection.execute("UPDATE schedule SET sealed = resealed('schedule', name, sealed)", [])?;
+    super::broadcasts::reseal(connection)?;
     super::directory::reseal(connection)?;
     connection.execute("UPDATE resealing SET done = 1", []).map(drop)
 }

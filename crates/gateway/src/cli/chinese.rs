@@ -48,6 +48,7 @@ pub(super) fn error(code: &str) -> Option<&'static str> {
         "upstream" => "无法向企业微信查询",
         "not_available" => "该功能尚未提供",
         "idempotency_key_reused" => "幂等键已用于另一请求",
+        "broadcast_ended" => "该群发任务已结束，无法再暂停或继续",
         "name_taken" => "该名称已被其他调用方使用",
         "not_cancellable" => "消息已不在等待，无法取消",
         "not_retryable" => "消息没有失败，无需重试",

@@ -135,6 +135,21 @@ impl Gateway {
         self.call(self.http.post(self.url("/v1/media")).multipart(form)).await
     }
 
+    /// Hands in JSON together with a file, as parts of a form.
+    pub(crate) async fn post_with_file(
+        &self,
+        path: &str,
+        (name, json): (&'static str, &Value),
+        (file, content): (&'static str, Vec<u8>),
+        idempotency_key: Option<&str>,
+    ) -> Result<Value, GatewayError> {
+        let content = reqwest::multipart::Part::bytes(content).file_name(file);
+        let form = reqwest::multipart::Form::new().text(name, json.to_string()).part(file, content);
+        let request = self.http.post(self.url(path)).multipart(form);
+        self.call(idempotency_key.into_iter().fold(request, |request, key| request.header("idempotency-key", key)))
+            .await
+    }
+
     /// Hands in lines of NDJSON; returns one result a line.
     pub(crate) async fn batch(&self, lines: String) -> Result<Vec<Value>, GatewayError> {
         let text = self.text(self.http.post(self.url("/v1/messages/batch")).body(lines)).await?;

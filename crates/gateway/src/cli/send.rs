@@ -1,6 +1,7 @@
 //! `hongyan send`: one message, or many from a file; through a gateway, or directly with one call upstream.
 
 mod content;
+mod csv;
 mod direct;
 pub(super) mod wait;
 mod way;
@@ -52,6 +53,8 @@ pub(super) struct SendArguments {
     /// Send every line of a file of NDJSON submissions; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["content", "to", "party", "tag", "robot", "direct", "wait"])]
     batch: Option<PathBuf>,
+    #[command(flatten)]
+    list: csv::ListArguments,
     /// What is too long: reject, split, truncate or file
     #[arg(long, value_name = "WAY")]
     overflow: Option<String>,
@@ -107,6 +110,9 @@ pub(super) async fn test_route(arguments: &SendArguments, context: &Context) -> 
 pub(super) async fn run(arguments: SendArguments, context: &Context) -> anyhow::Result<u8> {
     if let Some(file) = &arguments.batch {
         return send_batch(file, context).await;
+    }
+    if let Some(file) = &arguments.list.csv {
+        return csv::run(&arguments, file, context).await;
     }
     if !arguments.whom.names_somebody() && arguments.robot_key_file.is_none() {
         complain(no_recipient(context));
@@ -173,6 +179,7 @@ impl SendArguments {
     pub(super) fn for_schedule(&self) -> anyhow::Result<Value> {
         for (name, given) in [
             ("--batch", self.batch.is_some()),
+            ("--csv", self.list.csv.is_some()),
             ("--direct", self.direct),
             ("--wait", self.wait),
             ("--send-at", self.send_at.is_some()),

@@ -3,6 +3,7 @@
 
 mod add_user;
 mod api_quota;
+mod broadcasts;
 mod callback_commands;
 mod callbacks;
 mod clicks;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{InvalidSubmission, Violation};
 use pipeline::ports::{LedgerError, LedgerErrorKind};
 use pipeline::telemetry::{Happening as _, MessageRefused};
-use pipeline::{AcceptError, RecallError, ScheduleError};
+use pipeline::{AcceptError, BroadcastError, RecallError, ScheduleError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -252,6 +252,25 @@ impl From<ScheduleError> for ApiError {
                     .with_hint("choose another name, such as one that begins with yours")
             }
             ScheduleError::Ledger(error) => error.into(),
+            _ => Self { cause: Some(Box::new(error)), ..Self::internal() },
+        }
+    }
+}
+
+impl From<BroadcastError> for ApiError {
+    fn from(error: BroadcastError) -> Self {
+        match error {
+            BroadcastError::Invalid(violation) => violation.into(),
+            BroadcastError::Row { line, source } => Self::from(source).inside(&format!("line {line}")),
+            BroadcastError::KeyReused => AcceptError::KeyReused.into(),
+            BroadcastError::Unknown => Self::not_found("there is no such broadcast")
+                .with_hint("`GET /v1/broadcasts` lists them; a key sees only its own caller's"),
+            BroadcastError::Ended(state) => {
+                let message = format!("the broadcast has ended: it is {}", state.name());
+                Self::new(StatusCode::CONFLICT, "broadcast_ended", message)
+                    .with_hint("begin another for those who are left; its rows say who they are")
+            }
+            BroadcastError::Ledger(error) => error.into(),
             _ => Self { cause: Some(Box::new(error)), ..Self::internal() },
         }
     }

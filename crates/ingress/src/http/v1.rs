@@ -3,7 +3,9 @@
 mod act;
 mod audit;
 mod batch;
+mod broadcasts;
 mod callbacks;
+mod csv;
 mod directory;
 mod encryption;
 mod heartbeats;
@@ -85,6 +87,12 @@ const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
     || routes!(schedules::pause),
     || routes!(schedules::resume),
     || routes!(schedules::run),
+    || routes!(broadcasts::begin, broadcasts::list),
+    || routes!(broadcasts::show),
+    || routes!(broadcasts::rows),
+    || routes!(broadcasts::pause),
+    || routes!(broadcasts::resume),
+    || routes!(broadcasts::cancel),
     || routes!(encryption::show),
     || routes!(encryption::rotate),
     || routes!(encryption::retire),

@@ -10,6 +10,7 @@
 mod admissions;
 mod api_calls;
 mod audit;
+mod broadcasts;
 mod callbacks;
 mod clicks;
 mod directory;
@@ -28,6 +29,9 @@ use std::fmt;
 pub use self::admissions::{Accepted, Admission, Admissions, BornLeased, DedupeEntry, Idempotency};
 pub use self::api_calls::ApiCalls;
 pub use self::audit::{Audit, AuditEntry, AuditRecord};
+pub use self::broadcasts::{
+    Broadcast, BroadcastRecord, Broadcasts, GroupDone, GroupPutOff, RowRecord, RowResult, RowStage, TierCount,
+};
 pub use self::callbacks::{CallbackKeys, Callbacks, Effects, FeedbackRecord, HeardAnswer, HeardRecord, Word};
 pub use self::clicks::{Clicks, TemplateFigures};
 pub use self::directory::{Directory, LookedUp};
@@ -64,6 +68,7 @@ pub trait Ledger:
     + Clicks
     + Audit
     + Schedules
+    + Broadcasts
 {
 }
 impl<T> Ledger for T where
@@ -82,6 +87,7 @@ impl<T> Ledger for T where
         + Clicks
         + Audit
         + Schedules
+        + Broadcasts
 {
 }
 

@@ -17,6 +17,8 @@ use crate::routes;
 /// A schedule, and the number of the message that it makes.
 const SCHEDULE: &str = "/v1/schedules/once";
 const SCHEDULED: u64 = 902;
+/// The number of the message that a broadcast makes.
+const BROADCAST: u64 = 903;
 
 /// The points of `hongyan-pipeline`'s list, read from the binary so that none is forgotten.
 fn points(binary: &Path) -> anyhow::Result<Vec<String>> {
@@ -109,6 +111,9 @@ async fn die_at(trial: &Trial, folder: &Path, point: &str, mail: &MailServer) ->
     if point == "schedule-before-advance" {
         ran_once(&mut house).await?;
     }
+    if point == "broadcast-before-advance" {
+        was_told_once(&mut house).await?;
+    }
     house.stop()?;
     Ok(redelivered)
 }
@@ -128,6 +133,28 @@ async fn ran_once(house: &mut House) -> anyhow::Result<()> {
     house.settled([&id]).await?;
     let (seen, swallowed) = (house.simulator.seen().await?, house.simulator.swallowed().await?);
     let (seen, swallowed) = (seen.get(&SCHEDULED).copied(), swallowed.get(&SCHEDULED).copied());
+    ensure!(seen == Some(1) && swallowed.is_none(), "seen {seen:?}, swallowed {swallowed:?}");
+    Ok(())
+}
+
+/// The group that was handed in before the death, and was not noted, has made one message.
+async fn was_told_once(house: &mut House) -> anyhow::Result<()> {
+    let asked = Instant::now();
+    let id = loop {
+        let mut http = house.gateway.connection();
+        let broadcasts = http.request(Method::GET, "/v1/broadcasts", "").await?.json();
+        let broadcast = &broadcasts[0];
+        if broadcast["state"] == "done" {
+            let path = format!("/v1/broadcasts/{}/rows", broadcast["id"].as_str().unwrap_or_default());
+            let rows = http.request(Method::GET, &path, "").await?.json();
+            break rows[0]["message"].as_str().context("a message of the row")?.to_owned();
+        }
+        ensure!(asked.elapsed() < Duration::from_secs(20), "the group was never noted: {broadcasts}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    house.settled([&id]).await?;
+    let (seen, swallowed) = (house.simulator.seen().await?, house.simulator.swallowed().await?);
+    let (seen, swallowed) = (seen.get(&BROADCAST).copied(), swallowed.get(&BROADCAST).copied());
     ensure!(seen == Some(1) && swallowed.is_none(), "seen {seen:?}, swallowed {swallowed:?}");
     Ok(())
 }
@@ -175,6 +202,15 @@ async fn provoke(house: &mut House, point: &str) -> anyhow::Result<()> {
             let body = json!({ "at": soon, "message": to_member(SCHEDULED) }).to_string();
             let answer = http.request(Method::PUT, SCHEDULE, body).await?;
             ensure!(answer.status == 200, "{}: {:?}", answer.status, answer.body);
+            Ok(())
+        }
+        "broadcast-before-advance" => {
+            let mut http = house.gateway.connection();
+            let mut message = to_member(BROADCAST);
+            let to = message["to"]["users"].clone();
+            message.as_object_mut().context("a submission")?.remove("to");
+            let body = json!({ "message": message, "tiers": [{ "people": [{ "to": to }] }] }).to_string();
+            let _it_may_die = http.request(Method::POST, "/v1/broadcasts", body).await;
             Ok(())
         }
         "release-before" => house.process.as_ref().context("a running gateway")?.signal("TERM"),

@@ -439,7 +439,7 @@ impl ToBody {
 }
 
 /// A `|` would smuggle a second recipient into a call, a line break one into the ledger.
-fn is_plausible(recipient: &Recipient) -> bool {
+pub(super) fn is_plausible(recipient: &Recipient) -> bool {
     let id = match recipient {
         Recipient::All => return true,
         Recipient::Email(address) => return is_address(address),

@@ -19,7 +19,7 @@ use super::table::{self, COLUMNS, Column};
 use super::{PersonBody, checked};
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
-use crate::http::v1::{audit, bad_query, read_body};
+use crate::http::v1::{audit, bad_query, csv, read_body};
 use crate::http::{Api, ApiError, Caller};
 
 /// The largest file, in bytes.
@@ -140,14 +140,14 @@ pub(in crate::http::v1) async fn import(
 fn read(bytes: &[u8]) -> Result<Vec<Line>, ApiError> {
     let wrong =
         |message: String, hint: String| ApiError::from(Violation::new("invalid", "(file)", message).with_hint(hint));
-    let text = table::decoded(bytes)
+    let text = csv::decoded(bytes)
         .ok_or_else(|| wrong("is neither UTF-8 nor GB18030".into(), "save it as CSV in one of these".into()))?;
     if text.trim_start().starts_with(['[', '{']) {
         let people: Vec<Value> = serde_json::from_str(&text)
             .map_err(|error| wrong(format!("cannot be read: {error}"), "give a list: [{\"userid\": …}, …]".into()))?;
         return Ok(people.into_iter().enumerate().map(|(i, person)| from_json(i + 1, person)).collect());
     }
-    let rows = table::rows(&text)
+    let rows = csv::rows(&text)
         .map_err(|line| wrong(format!("has a quote in line {line} that never ends"), "write `\"\"` for one".into()))?;
     let mut rows = rows.into_iter();
     let Some((_, headings)) = rows.next() else {
