@@ -15,8 +15,8 @@ pub use doorbell::Doorbell;
 pub use ledger::{
     Accepted, Acknowledged, Admission, Admissions, Advance, ApiCalls, Audit, AuditEntry, AuditRecord, BornLeased,
     Broadcast, BroadcastRecord, Broadcasts, CallbackKeys, Callbacks, CancelAnswer, Claim, Claimed, Claims, Clicks,
-    ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation, Effects,
-    FeedbackRecord, FrontToken, GroupDone, GroupPutOff, HeardAnswer, HeardRecord, Idempotency, KeyUse, Keys,
+    ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation, DueGroup,
+    Effects, FeedbackRecord, FrontToken, GroupDone, GroupPutOff, HeardAnswer, HeardRecord, Idempotency, KeyUse, Keys,
     LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, LookedUp, Media, MediaRecord, MessageFilter,
     MessageRecord, MessageSummary, Moving, PendingRecall, Posted, Queue, Records, RetryAnswer, RowRecord, RowResult,
     RowStage, Schedule, ScheduleRecord, Schedules, Sealing, SealingState, SentTo, Settled, Settlement, StatRow,

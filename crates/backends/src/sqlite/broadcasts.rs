@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{BroadcastId, BroadcastRow, BroadcastState, CallerId, MessageId, Recipient, RequestHash, Timestamp};
 use pipeline::ports::{
-    Broadcast, BroadcastRecord, Broadcasts, GroupDone, GroupPutOff, LedgerError, RowRecord, RowResult, RowStage,
-    TierCount,
+    Broadcast, BroadcastRecord, Broadcasts, DueGroup, GroupDone, GroupPutOff, LedgerError, RowRecord, RowResult,
+    RowStage, TierCount,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -126,30 +126,27 @@ fn begin(
     Ok(None)
 }
 
-fn due_group(
-    connection: &Connection,
-    now: Timestamp,
-) -> rusqlite::Result<Option<(BroadcastRecord, Vec<(u32, Option<BroadcastRow>)>)>> {
+fn due_group(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<DueGroup>> {
     let mut find = connection.prepare_cached(&format!("{COLUMNS} WHERE b.due_at <= ? ORDER BY b.due_at LIMIT 1"))?;
-    let Some(found) = find.query_row([now.as_millis()], record).optional()? else { return Ok(None) };
-    let id = found.broadcast.id;
+    let Some(record) = find.query_row([now.as_millis()], record).optional()? else { return Ok(None) };
+    let id = record.broadcast.id;
     let mut find = connection.prepare_cached(
         "SELECT id, line, tier, part, opened('broadcast', id, sealed) AS opened FROM broadcast_row
          WHERE id > ? AND id < ? AND sealed IS NOT NULL ORDER BY id LIMIT ?",
     )?;
     let mut waiting = find.query(params![id.row(0), id.row(u32::MAX), LARGEST_GROUP])?;
-    let mut group = Vec::new();
+    let mut due = Vec::new();
     while let Some(row) = waiting.next()? {
         let part: u32 = row.get("part")?;
-        if part != found.done {
+        if part != record.done {
             break;
         }
         let place = (row.get("line")?, row.get("tier")?, part);
         let opened = row.get_ref("opened")?.as_str_or_null()?;
         let said = opened.and_then(|stored| BroadcastRow::from_stored(place, stored));
-        group.push((BroadcastId::position(row.get("id")?), said));
+        due.push((BroadcastId::position(row.get("id")?), said));
     }
-    Ok(Some((found, group)))
+    Ok(Some(DueGroup { record, rows: due }))
 }
 
 fn note_rows(connection: &Connection, id: BroadcastId, results: &[(u32, RowResult)]) -> rusqlite::Result<()> {
@@ -368,10 +365,7 @@ impl Broadcasts for SqliteLedger {
         self.readers.read("read a broadcast", find).await
     }
 
-    async fn due_group(
-        &self,
-        now: Timestamp,
-    ) -> Result<Option<(BroadcastRecord, Vec<(u32, Option<BroadcastRow>)>)>, LedgerError> {
+    async fn due_group(&self, now: Timestamp) -> Result<Option<DueGroup>, LedgerError> {
         self.readers.read("look which group is due", move |connection| due_group(connection, now)).await
     }
 

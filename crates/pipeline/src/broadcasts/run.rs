@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Broadcaster, message_of};
 use crate::accept::{AcceptError, Receipt};
 use crate::crash_point;
-use crate::ports::{Broadcast, BroadcastRecord, GroupDone, GroupPutOff, LedgerError, RowResult};
+use crate::ports::{Broadcast, BroadcastRecord, DueGroup, GroupDone, GroupPutOff, LedgerError, RowResult};
 use crate::routing::request_hash;
 use crate::telemetry::{BroadcastEnded, BroadcastHeld, Happening as _, LedgerFailed, RowsHandedIn};
 
@@ -62,7 +62,7 @@ impl Broadcaster {
     /// Hands in every group that is due; returns when the next is.
     async fn hand_in_what_is_due(&self) -> Result<Option<Timestamp>, LedgerError> {
         let ledger = &self.shared.ledger;
-        while let Some((record, rows)) = ledger.due_group(self.shared.clock.now()).await? {
+        while let Some(DueGroup { record, rows }) = ledger.due_group(self.shared.clock.now()).await? {
             self.hand_in(record, rows).await?;
         }
         ledger.next_group().await

@@ -30,7 +30,7 @@ pub use self::admissions::{Accepted, Admission, Admissions, BornLeased, DedupeEn
 pub use self::api_calls::ApiCalls;
 pub use self::audit::{Audit, AuditEntry, AuditRecord};
 pub use self::broadcasts::{
-    Broadcast, BroadcastRecord, Broadcasts, GroupDone, GroupPutOff, RowRecord, RowResult, RowStage, TierCount,
+    Broadcast, BroadcastRecord, Broadcasts, DueGroup, GroupDone, GroupPutOff, RowRecord, RowResult, RowStage, TierCount,
 };
 pub use self::callbacks::{CallbackKeys, Callbacks, Effects, FeedbackRecord, HeardAnswer, HeardRecord, Word};
 pub use self::clicks::{Clicks, TemplateFigures};

@@ -49,6 +49,15 @@ pub struct BroadcastRecord {
     pub held_by: Option<String>,
 }
 
+/// A group that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueGroup {
+    /// The broadcast.
+    pub record: BroadcastRecord,
+    /// Those rows of the group that were not handed in, by position; `None` in the place of one that cannot be opened.
+    pub rows: Vec<(u32, Option<BroadcastRow>)>,
+}
+
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowResult {
@@ -160,15 +169,11 @@ pub trait Broadcasts: Send + Sync {
     /// [`LedgerError`] if it could not be read.
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<BroadcastRecord>, LedgerError>;
 
-    /// Returns the broadcast whose next group has been due for longest, and that group's rows by position; `None` in the
-    /// place of a row that cannot be opened any more.
+    /// Returns the group that has been due for longest.
     ///
     /// # Errors
     /// [`LedgerError`] if it could not be read.
-    async fn due_group(
-        &self,
-        now: Timestamp,
-    ) -> Result<Option<(BroadcastRecord, Vec<(u32, Option<BroadcastRow>)>)>, LedgerError>;
+    async fn due_group(&self, now: Timestamp) -> Result<Option<DueGroup>, LedgerError>;
 
     /// Returns when the next group is due.
     ///
