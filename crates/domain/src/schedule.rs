@@ -7,9 +7,11 @@
 mod calendar;
 mod cron;
 mod hours;
+mod run;
 mod variables;
 
 pub use self::calendar::{Calendar, InvalidCalendar};
-pub use self::cron::{Cron, DEFAULT_ZONE, InvalidCron, MOST_MADE_UP, MissedRuns, PlannedRun, RunStep, When};
+pub use self::cron::{Cron, DEFAULT_ZONE, InvalidCron};
 pub use self::hours::{Days, Hours, InvalidHours, first_outside};
+pub use self::run::{MOST_MADE_UP, MissedRuns, PlannedRun, RunStep, When};
 pub use self::variables::VariablesFrom;

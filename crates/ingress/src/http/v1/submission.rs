@@ -1,10 +1,13 @@
 //! The body of a submission: read strictly, every unknown field refused by name.
 
+mod refusal;
+mod to;
+
 use axum::http::StatusCode;
 use domain::RecipientState;
 use domain::{
-    Content, ContentKind, Dedupe, DedupeBy, Mention, Message, Options, Overflow, Priority, Recipient, RecipientSet,
-    RequestHash, Route, RouteChoice, Submission, SubmissionContent, TemplateUse, Timestamp, Violation, parse_duration,
+    Content, ContentKind, Dedupe, DedupeBy, Mention, Message, Options, Overflow, Priority, RecipientSet, RequestHash,
+    Route, RouteChoice, Submission, SubmissionContent, TemplateUse, Timestamp, Violation, parse_duration,
 };
 use pipeline::ports::MessageRecord;
 use serde::Deserialize;
@@ -12,10 +15,12 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use self::refusal::refusal;
+use self::to::ToBody;
 use crate::http::ApiError;
 
-/// What belongs to a later version: known by name, so that the refusal says so.
-const NOT_AVAILABLE: &[&str] = &[];
+pub(super) use self::to::{is_address, is_plausible};
+
 /// How long a dedupe window may be.
 const LONGEST_WINDOW: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
 
@@ -116,38 +121,6 @@ enum PlainContent {
     Object { content: String },
 }
 
-/// For whom. At least one recipient is needed; nothing is ever sent to everybody by default.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ToBody {
-    /// Members, by userid.
-    #[serde(default)]
-    users: Vec<String>,
-    /// Departments, by id.
-    #[serde(default)]
-    #[schema(value_type = Vec<String>)]
-    parties: Vec<IdBody>,
-    /// Tags, by id.
-    #[serde(default)]
-    #[schema(value_type = Vec<String>)]
-    tags: Vec<IdBody>,
-    /// Everybody in the application's visible range; needs the scope `send:all`.
-    #[serde(default)]
-    all: bool,
-    /// Robots, by their configured name.
-    #[serde(default)]
-    robots: Vec<String>,
-    /// Group chats, by their configured name.
-    #[serde(default)]
-    chats: Vec<String>,
-    /// Mailboxes, by address.
-    #[serde(default)]
-    emails: Vec<String>,
-    /// Business identities: `emp:1001`, `mobile:138…`, `email:…`, `name:张三`, `group:ops`, `oncall:ops`.
-    #[serde(default)]
-    people: Vec<String>,
-}
-
 /// A route: its configured name, its steps, or all of it.
 #[derive(ToSchema)]
 #[serde(untagged)]
@@ -159,13 +132,6 @@ enum RouteBody {
     Steps(Vec<Value>),
     /// Steps and what holds for all of them.
     Whole(Value),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum IdBody {
-    Number(u64),
-    Text(String),
 }
 
 /// Whom a robot's message calls by name.
@@ -388,87 +354,6 @@ fn failed_recipients(record: &MessageRecord) -> RecipientSet {
     failed.cloned().collect()
 }
 
-impl ToBody {
-    fn names_nobody(&self) -> bool {
-        let Self { users, parties, tags, all, robots, chats, emails, people } = self;
-        let lists = [users, robots, chats, emails, people];
-        !all && parties.is_empty() && tags.is_empty() && lists.into_iter().all(Vec::is_empty)
-    }
-
-    /// Whom it names, and by which business identities besides.
-    fn recipients(self) -> Result<(RecipientSet, Vec<String>), ApiError> {
-        let id = |id: IdBody| match id {
-            IdBody::Number(number) => number.to_string(),
-            IdBody::Text(text) => text,
-        };
-        let recipients: Vec<Recipient> = self
-            .users
-            .into_iter()
-            .map(|user| if user == "@all" { Recipient::All } else { Recipient::User(user) })
-            .chain(self.parties.into_iter().map(|party| Recipient::Party(id(party))))
-            .chain(self.tags.into_iter().map(|tag| Recipient::Tag(id(tag))))
-            .chain(self.all.then_some(Recipient::All))
-            .chain(self.robots.into_iter().map(Recipient::Robot))
-            .chain(self.chats.into_iter().map(Recipient::Chat))
-            .chain(self.emails.into_iter().map(|address| Recipient::Email(address.trim().to_owned())))
-            .collect();
-        if let Some(bad) = recipients.iter().find(|recipient| !is_plausible(recipient)) {
-            let (field, value) = match bad {
-                Recipient::User(value) => ("to.users", value.as_str()),
-                Recipient::Party(value) => ("to.parties", value.as_str()),
-                Recipient::Tag(value) => ("to.tags", value.as_str()),
-                Recipient::Robot(value) => ("to.robots", value.as_str()),
-                Recipient::Chat(value) => ("to.chats", value.as_str()),
-                Recipient::Email(value) => ("to.emails", value.as_str()),
-                Recipient::Person(value) => ("to.people", value.as_str()),
-                Recipient::All => ("to.all", ""),
-            };
-            let shown: String = value.chars().take(80).collect();
-            return Err(Violation::new("invalid", field, format!("holds {shown:?}, which cannot be an id"))
-                .with_hint(if let Recipient::Email(_) = bad {
-                    "an address is one such as li@example.com; one list entry is one address"
-                } else if numeric(bad) {
-                    "the ids of departments and tags are numbers"
-                } else {
-                    "an id has 1 to 64 characters, and no `|`, blanks or line breaks; one list entry is one id"
-                })
-                .into());
-        }
-        Ok((RecipientSet::new(recipients), self.people))
-    }
-}
-
-/// A `|` would smuggle a second recipient into a call, a line break one into the ledger.
-pub(super) fn is_plausible(recipient: &Recipient) -> bool {
-    let id = match recipient {
-        Recipient::All => return true,
-        Recipient::Email(address) => return is_address(address),
-        Recipient::User(id)
-        | Recipient::Party(id)
-        | Recipient::Tag(id)
-        | Recipient::Robot(id)
-        | Recipient::Person(id)
-        | Recipient::Chat(id) => id,
-    };
-    (1..=64).contains(&id.chars().count())
-        && !id.chars().any(|c| c == '|' || c.is_whitespace() || c.is_control())
-        && !id.starts_with('@')
-        && (!numeric(recipient) || id.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// What a mail server would look at; whether somebody is there only it knows.
-pub(super) fn is_address(address: &str) -> bool {
-    let plain = |text: &str| {
-        !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || ",;<>()\"\\:@|".contains(c))
-    };
-    let parts = address.rsplit_once('@');
-    address.len() <= 254 && parts.is_some_and(|(local, domain)| plain(local) && plain(domain) && domain.contains('.'))
-}
-
-fn numeric(recipient: &Recipient) -> bool {
-    matches!(recipient, Recipient::Party(_) | Recipient::Tag(_))
-}
-
 impl DedupeBody {
     fn into_dedupe(self) -> Result<Dedupe, ApiError> {
         let by = match (self.key, self.content) {
@@ -543,44 +428,4 @@ fn metadata(raw: Option<&RawValue>) -> Result<Option<Box<str>>, ApiError> {
         Some(object) if object.starts_with('{') => Ok(Some(object.into())),
         Some(_) => Err(Violation::new("invalid", "metadata", "is not a JSON object").into()),
     }
-}
-
-/// Puts serde's words for shapes into those of JSON.
-fn plain_words(text: &str) -> String {
-    let (found, wanted) = text.split_once(", expected ").unwrap_or((text, ""));
-    let wanted = match wanted {
-        "" => return text.to_owned(),
-        struct_ if struct_.starts_with("struct ") => "an object",
-        "a sequence" => "a list",
-        other => other,
-    };
-    let found = if found.starts_with("invalid length") { "a list" } else { found };
-    let found = found.strip_prefix("invalid type: ").unwrap_or(found);
-    format!("{}, where {wanted} is expected", found.replace("sequence", "a list").replace("map", "an object"))
-}
-
-/// Says what serde found, by field.
-fn refusal(path: &str, error: &serde_json::Error) -> ApiError {
-    let text = error.to_string();
-    let base = if path == "." { String::new() } else { path.to_owned() };
-    if let Some(name) = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
-        let parent = base.strip_suffix(name).unwrap_or(&base).trim_end_matches('.');
-        let field = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
-        if NOT_AVAILABLE.contains(&name) {
-            return Violation::new("not_available", field, "is not available in this version")
-                .with_hint("leave it out; see the changelog for what is coming")
-                .into();
-        }
-        let known =
-            text.split_once("expected one of ").map(|(_, known)| known.split(" at line ").next().unwrap_or(known));
-        let hint = known.map_or_else(|| "leave it out".to_owned(), |known| format!("known here are {known}"));
-        return Violation::new("unknown_field", field, "is not a field here").with_hint(hint).into();
-    }
-    if error.is_data() {
-        let what = plain_words(text.split(" at line ").next().unwrap_or_default());
-        let field = if base.is_empty() { "(body)".to_owned() } else { base };
-        return Violation::new("invalid", field, format!("cannot be read: {what}")).into();
-    }
-    ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is not JSON: {text}"))
-        .with_hint("send one JSON object in UTF-8, without a byte-order mark")
 }
