@@ -195,31 +195,33 @@ impl Broadcaster {
         let message = message_of(wanted.broadcast.id, wanted.message.clone());
         let grant = &wanted.broadcast.grant;
         let mut first = 0;
-        for (number, group) in wanted.rows.chunk_by(|one, two| one.group == two.group).enumerate() {
-            for together in told_the_same(group) {
+        for group in wanted.rows.chunk_by(|one, two| one.group == two.group) {
+            for (number, together) in told_the_same(group).into_iter().enumerate() {
+                if number % BREATH == 0 {
+                    tokio::task::yield_now().await;
+                }
                 let submission = submission_for(&message, together.iter().map(|index| &group[*index]));
                 if self.shared.intake.test_route(grant, submission).is_ok() {
                     tried.messages += 1;
                     continue;
                 }
                 // Which of them it is that cannot be told is known by trying each alone.
-                for index in together {
-                    let alone = submission_for(&message, [&group[index]]);
-                    let Err(why) = self.shared.intake.test_route(grant, alone) else {
-                        tried.messages += 1;
-                        continue;
-                    };
-                    refused.insert(first + index, why.to_string());
-                    if tried.named.len() < NAMED {
-                        tried.named.push((group[index].line, why));
+                let before = refused.len();
+                for index in &together {
+                    let alone = submission_for(&message, [&group[*index]]);
+                    if let Err(why) = self.shared.intake.test_route(grant, alone) {
+                        refused.insert(first + index, why.to_string());
+                        if tried.named.len() < NAMED {
+                            tried.named.push((group[*index].line, why));
+                        }
                     }
+                }
+                if refused.len() - before < together.len() {
+                    tried.messages += 1;
                 }
             }
             first += group.len();
             tried.groups += 1;
-            if number % BREATH == BREATH - 1 || group.len() >= BREATH {
-                tokio::task::yield_now().await;
-            }
         }
         tried.refused = refused.len();
         tried.named.sort_by_key(|(line, _)| *line);
