@@ -5,6 +5,7 @@ mod clock;
 mod directory_source;
 mod doorbell;
 mod ledger;
+mod smart_robot;
 
 pub use channel::{
     Api, ApiCall, Channel, Channels, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer, UpstreamCall, UpstreamError,
@@ -22,3 +23,4 @@ pub use ledger::{
     StatRow, TemplateFigures, TemplateRecord, Templates, Told, Upkeep, Upload, WebhookBacklog, WebhookEvent, Webhooks,
     Word,
 };
+pub use smart_robot::{ConnectionPhase, REQ_ID, RobotAnswer, SmartRobots};

@@ -5,6 +5,7 @@
 
 use domain::{Content, ContentKind, FeedbackRule, Heard, TemplateUse, Violation, What};
 use pipeline::TemplateBook;
+use pipeline::ports::REQ_ID;
 use serde_json::{Map, Value, json};
 use wecom::api::message::TemplateCard;
 use wecom::callback::{CardReply, Passive, PassiveArticle};
@@ -41,6 +42,7 @@ fn variables(heard: &Heard) -> Map<String, Value> {
     let mut raw = heard.raw.clone();
     raw.remove("ResponseCode");
     raw.remove("response_url");
+    raw.remove(REQ_ID);
     variables.insert("raw".to_owned(), Value::Object(raw));
     variables
 }
@@ -92,6 +94,7 @@ pub(super) fn of_robot(content: &Content, to: &RobotCallback) -> Option<Reply> {
     let said = || object["content"].as_str().map(str::to_owned);
     Some(match (&to.content, content.kind()) {
         (RobotContent::Event(RobotEvent::EnterChat), kind) if kind.is_plain() => Reply::Text(said()?),
+        (RobotContent::Event(RobotEvent::EnterChat), ContentKind::TemplateCard) => Reply::card(card(object)?),
         (RobotContent::Event(RobotEvent::TemplateCard(press)), ContentKind::TemplateCard) => {
             let mut card = card(object)?;
             card.task_id = Some(press.task_id.clone());

@@ -35,7 +35,7 @@ async fn connect(simulator: &Running) -> LongConnection {
 }
 
 fn says(userid: &str, what: RobotWhat) -> RobotSaid {
-    RobotSaid { bot_id: BOT.into(), userid: userid.into(), chatid: None, what }
+    RobotSaid { bot_id: BOT.into(), userid: userid.into(), chatid: None, msgid: None, what }
 }
 
 async fn tell(simulator: &Running, robot: &mut LongConnection, what: RobotWhat) -> Told {
