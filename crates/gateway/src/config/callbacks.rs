@@ -190,3 +190,37 @@ pub(super) fn check(config: &Config, warnings: &mut Vec<String>) -> anyhow::Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(toml: &str) -> Result<Vec<String>, String> {
+        let config: Config = toml::from_str(toml).map_err(|error| error.to_string())?;
+        let mut warnings = Vec::new();
+        check(&config, &mut warnings).map_err(|error| error.to_string())?;
+        Ok(warnings)
+    }
+
+    #[test]
+    fn what_a_smart_robot_cannot_be_connected_with_is_named() {
+        let robot = |more: &str| format!("[callbacks.planner]\nkind = \"smart_robot\"\n{more}");
+        let good = robot("bot_id = \"aib\"\nsecret = \"s\"");
+        assert_eq!(checked(&good), Ok(Vec::new()));
+        for (toml, expected) in [
+            (robot("bot_id = \"aib\""), "callbacks.planner.secret is missing"),
+            (robot("bot_id = \"aib\"\nsecret = \" \""), "callbacks.planner.secret is missing"),
+            (robot("secret = \"s\""), "callbacks.planner.bot_id is missing"),
+            (robot("bot_id = \"a b\"\nsecret = \"s\""), "callbacks.planner.bot_id: is no BotID"),
+            (robot("bot_id = \"aib\"\nsecret = \"s\"\ntoken = \"t\""), "leave the others out"),
+            (good.replace("smart_robot", "contacts") + "\ncorp_id = \"ww1\"", "only a smart robot"),
+            (format!("{good}\n{}", good.replace("planner", "second")), "callbacks.second.bot_id: is that of callbacks.planner"),
+            (format!("{good}\n[[callbacks.planner.rules]]\nbutton = \"好\""), "rules[0].button"),
+            (format!("[wecom]\nsmart_robot_url = \"ws://example.com\"\n{good}"), "wecom.smart_robot_url"),
+        ] {
+            let error = checked(&toml).unwrap_err();
+            assert!(error.contains(expected), "{toml}\n{error}");
+        }
+        assert!(checked(&robot("")).unwrap()[0].contains("has no token"), "by URL, keys may come later");
+    }
+}

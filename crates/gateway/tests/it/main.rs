@@ -34,6 +34,7 @@ mod routes;
 mod run_command;
 mod schedules;
 mod security;
+mod smart_robots;
 mod starting;
 mod templates;
 mod trouble;

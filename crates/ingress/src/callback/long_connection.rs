@@ -33,6 +33,8 @@ const AGAIN: RetryPolicy = RetryPolicy {
     jitter: true,
     deadline: Duration::MAX,
 };
+/// The longest that a robot that was refused waits, unless the configuration says a longer time.
+const REFUSED_FOR: Duration = Duration::from_secs(600);
 /// How often a message is answered anew whose answer may not have arrived; an event is answered at once or never.
 const TRIES: usize = 3;
 /// Messages that were answered are remembered, so that a repeat of one is not answered again.
@@ -163,7 +165,10 @@ impl Robot<'_> {
         let reason = (code.unwrap_or(-1), with_causes(error));
         if code.is_some() && !error.is_transient() {
             self.becomes(ConnectionPhase::Refused, Some(reason), None);
-            return self.connections.config.refused_for;
+            // Subscribing is rate-protected (path/101463).
+            let refused_for = self.connections.config.refused_for;
+            let longer = refused_for.saturating_mul(1 << failures.saturating_sub(1).min(10));
+            return longer.min(REFUSED_FOR.max(refused_for));
         }
         self.becomes(ConnectionPhase::Away, Some(reason), None);
         AGAIN.delay(failures, rand::random())
