@@ -4,7 +4,7 @@
 //! reach somebody goes through the outbox of webhooks, in the transaction that marks it as acted on; the answer of a
 //! business system to a press may acknowledge the message and change its card, which goes through the outbox, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use bytes::Bytes;
 use domain::{
     CallerId, Content, ContentKind, FeedbackRule, Grant, Heard, Lane, MessageId, Press, Scope, Timestamp, What, rule_for,
 };
-use futures::stream::{self, StreamExt as _};
+use futures::FutureExt as _;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -42,8 +43,8 @@ const CARDS: &str = "card:";
 const ROBOT: &str = "smart_robot:";
 /// How long something that happened, such as a press, can be answered over a connection (path/101463).
 const QUICK: Duration = Duration::from_secs(5);
-/// How long the files of one message may take: what is heard next waits meanwhile.
-const FETCHING: Duration = Duration::from_secs(30);
+/// How long the files of one message may take: what its sender does next waits meanwhile.
+const FETCHING: Duration = Duration::from_secs(60);
 
 /// The outbox's name of the cards of an application.
 pub fn card_target(app: &str) -> String {
@@ -98,19 +99,28 @@ impl Feedback {
         Self { ledger, intake, clock, channels, robots, callbacks, directory, signal }
     }
 
-    /// Acts until `shutdown`.
+    /// Acts until `shutdown`: on what is first of each sender. Who sends a file that takes its time holds up nobody else.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut acting = FuturesUnordered::new();
+        let mut busy = BTreeSet::new();
         loop {
-            let acted = tokio::select! {
-                acted = self.act() => acted,
-                () = shutdown.cancelled() => return,
-            };
-            match acted {
-                Ok(0) => {}
-                Ok(_) => continue,
-                Err(error) => LedgerFailed { error: &error }.emit(),
+            let found = self.ledger.unhandled(TOGETHER + busy.len()).await.unwrap_or_else(|error| {
+                LedgerFailed { error: &error }.emit();
+                Vec::new()
+            });
+            for record in found {
+                if busy.len() < TOGETHER && busy.insert(record.id) {
+                    acting.push(self.act(record));
+                }
             }
             tokio::select! {
+                Some(id) = acting.next() => {
+                    busy.remove(&id);
+                    // What ended at the same time is looked after at once.
+                    while let Some(Some(id)) = acting.next().now_or_never() {
+                        busy.remove(&id);
+                    }
+                }
                 () = self.signal.notified() => {}
                 () = self.clock.sleep_until(self.clock.now() + LOOK_EVERY) => {}
                 () = shutdown.cancelled() => return,
@@ -118,14 +128,13 @@ impl Feedback {
         }
     }
 
-    /// Acts on what is first of each sender; returns on how much.
-    async fn act(&self) -> Result<usize, LedgerError> {
-        let found = self.ledger.unhandled(TOGETHER).await?;
-        let count = found.len();
-        let acting = stream::iter(found).map(|record| async move { self.act_on(&record).await });
-        let results: Vec<Result<(), LedgerError>> = acting.buffer_unordered(TOGETHER).collect().await;
-        results.into_iter().collect::<Result<(), _>>()?;
-        Ok(count)
+    /// Acts on one; if that fails, it is taken up again after a while.
+    async fn act(&self, record: HeardRecord) -> i64 {
+        if let Err(error) = self.act_on(&record).await {
+            LedgerFailed { error: &error }.emit();
+            self.clock.sleep_until(self.clock.now() + LOOK_EVERY).await;
+        }
+        record.id
     }
 
     async fn act_on(&self, record: &HeardRecord) -> Result<(), LedgerError> {

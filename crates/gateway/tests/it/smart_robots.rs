@@ -114,7 +114,7 @@ fn notice(title: &str) -> Value {
 
 fn asking() -> Value {
     json!({
-        "card_type": "button_interaction", "main_title": { "title": "停机申请" }, "task_id": "stop-1",
+        "card_type": "button_interaction", "main_title": { "title": "停机申请" },
         "button_list": [{ "text": "同意", "key": "yes" }, { "text": "驳回", "key": "no" }],
     })
 }
@@ -284,13 +284,15 @@ async fn a_button_changes_its_card_by_rule_or_by_what_a_business_system_answers(
     put_card(&house, "refused", notice("已驳回")).await;
     is(&house, "connected").await;
     tell(&house, RobotWhat::Text("审批".into())).await;
-    let number = shown(&house, 1).await[0].number;
+    let card = shown(&house, 1).await.remove(0);
+    let (number, task_id) = (card.number, card.body["template_card"]["task_id"].clone());
+    assert!(task_id.is_string(), "a card without an id is given one: {card:?}");
     receiver.answer(200, &json!({ "card": notice("张三已同意"), "users": ["zhangsan"] }).to_string());
     tell(&house, RobotWhat::Press { number, key: "yes".into(), selected: Vec::new() }).await;
     let changed = updated(&house, "zhangsan").await;
     assert_eq!(
         (&changed["template_card"]["main_title"]["title"], &changed["template_card"]["task_id"]),
-        (&json!("张三已同意"), &json!("stop-1"))
+        (&json!("张三已同意"), &task_id)
     );
     let event = receiver.taken(2).await.remove(1);
     assert_eq!((&event["type"], &event["what"]["button"]), (&json!("card.press"), &json!("yes")), "{event:#}");
@@ -348,6 +350,36 @@ async fn a_file_that_a_member_sends_is_kept_and_so_are_the_pictures_of_a_mixed_m
         let id = file["id"].as_str().unwrap_or_else(|| panic!("{events:#?}"));
         assert_eq!(house.caller.get(&format!("/v1/media/{id}")).await.text, content);
     }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn by_url_files_are_kept_as_well_and_an_answer_to_a_press_leaves_nothing_waiting() {
+    let (token, key) = ("canaryRobotToken", "6qkdMrq68nTKduznJYO1A37W2oEgpkMUvkttRToqhUt");
+    let (receiver, url) = Receiver::start().await;
+    let house = TestHouse::start_with(|config| {
+        with_robot(&url)(config);
+        let planner = config.callbacks.get_mut("planner").unwrap();
+        (planner.bot_id, planner.secret) = (None, None);
+        planner.token = Some(SecretText(token.into()));
+        planner.encoding_aes_key = Some(SecretText(key.into()));
+    })
+    .await;
+    put_card(&house, "ask", asking()).await;
+    let url = format!("{}/callback/planner", house.house.origin());
+    house.simulator.control.set_robot_url(BOT, &url, token, key).await.unwrap();
+    tell(&house, RobotWhat::File { name: "排产.csv".into(), content: "0123456789".into() }).await;
+    let file = receiver.taken(1).await.remove(0)["file"].clone();
+    let id = file["id"].as_str().unwrap_or_else(|| panic!("{file:#}"));
+    assert_eq!(house.caller.get(&format!("/v1/media/{id}")).await.text, "0123456789");
+    tell(&house, RobotWhat::Text("审批".into())).await;
+    let number = shown(&house, 1).await[0].number;
+    receiver.answer(200, r#"{"button": "已同意"}"#);
+    tell(&house, RobotWhat::Press { number, key: "yes".into(), selected: Vec::new() }).await;
+    receiver.taken(3).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let waiting = house.caller.get("/v1/webhooks").await.json();
+    assert!(waiting.as_array().unwrap().iter().all(|target| target["waiting"] == 0), "{waiting:#}");
     house.stop().await;
 }
 

@@ -7,6 +7,7 @@ use domain::{Content, ContentKind, FeedbackRule, Heard, TemplateUse, Violation, 
 use pipeline::TemplateBook;
 use pipeline::ports::REQ_ID;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use wecom::api::message::TemplateCard;
 use wecom::callback::{CardReply, Passive, PassiveArticle};
 use wecom::smart_robot::{Reply, RobotCallback, RobotContent, RobotEvent};
@@ -94,14 +95,19 @@ pub(super) fn of_robot(content: &Content, to: &RobotCallback) -> Option<Reply> {
     let said = || object["content"].as_str().map(str::to_owned);
     Some(match (&to.content, content.kind()) {
         (RobotContent::Event(RobotEvent::EnterChat), kind) if kind.is_plain() => Reply::Text(said()?),
-        (RobotContent::Event(RobotEvent::EnterChat), ContentKind::TemplateCard) => Reply::card(card(object)?),
         (RobotContent::Event(RobotEvent::TemplateCard(press)), ContentKind::TemplateCard) => {
             let mut card = card(object)?;
             card.task_id = Some(press.task_id.clone());
             Reply::UpdateTemplateCard { card: Box::new(card.into()), userids: Vec::new() }
         }
+        (RobotContent::Event(event), ContentKind::TemplateCard) if *event != RobotEvent::EnterChat => return None,
+        (_, ContentKind::TemplateCard) => {
+            let mut card = card(object)?;
+            // Cards with buttons must have one, new each time.
+            card.task_id.get_or_insert_with(|| hex::encode(&Sha256::digest(&to.msgid)[..16]));
+            Reply::card(card)
+        }
         (RobotContent::Event(_), _) => return None,
-        (_, ContentKind::TemplateCard) => Reply::card(card(object)?),
         (_, kind) if kind.is_plain() => Reply::finished(said()?),
         _ => return None,
     })

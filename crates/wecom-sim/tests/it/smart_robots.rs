@@ -169,6 +169,34 @@ async fn a_broken_connection_is_made_anew_and_what_waits_is_sent() {
 }
 
 #[tokio::test]
+async fn what_came_before_a_connection_is_closed_is_handed_over_and_a_dropped_one_does_not_come_back() {
+    let simulator = start().await;
+    let robot = connect(&simulator).await;
+    for i in 0..3 {
+        let told = simulator.control.tell_robot(&says("zhangsan", RobotWhat::Text(i.to_string()))).await;
+        assert_eq!(told.error, None);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let rest = robot.close().await;
+    assert_eq!(rest.iter().filter(|event| matches!(event, ConnectionEvent::Told(_))).count(), 3, "{rest:?}");
+    let mut robot = connect(&simulator).await;
+    simulator.control.fault(Fault::new(Trouble::ResetBefore).on("aibot_send_msg").times(1));
+    let to = Conversation::Member("zhangsan".into());
+    let sender = robot.sender();
+    let push = tokio::spawn(async move { sender.push(&to, &Reply::Markdown("x".into())).await });
+    assert!(matches!(robot.next().await, Some(ConnectionEvent::Lost { .. })));
+    push.abort();
+    drop(robot);
+    let before = subscriptions(&simulator);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(before <= 2 && subscriptions(&simulator) == before, "nobody asked it to come back");
+}
+
+fn subscriptions(simulator: &Running) -> usize {
+    simulator.control.requests().iter().filter(|request| request.path == "/aibot/aibot_subscribe").count()
+}
+
+#[tokio::test]
 async fn an_answer_that_is_not_acknowledged_does_not_hold_up_the_next() {
     let simulator = start().await;
     let mut robot = connect(&simulator).await;
