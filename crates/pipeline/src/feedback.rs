@@ -11,7 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
-    CallerId, Content, ContentKind, FeedbackRule, Grant, Heard, Lane, MessageId, Press, Scope, Timestamp, What, rule_for,
+    CallerId, Content, ContentKind, FeedbackRule, Grant, Heard, Lane, MessageId, Press, Scope, Timestamp, What,
+    rule_for,
 };
 use futures::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -369,7 +370,10 @@ fn robot_answer(
             return None;
         }
         if now.since(heard.at) > QUICK {
-            tracing::warn!(callback = heard.callback, "An answer came later than the 5 s in which a press can be answered");
+            tracing::warn!(
+                callback = heard.callback,
+                "An answer came later than the 5 s in which a press can be answered"
+            );
             return None;
         }
     }
@@ -435,7 +439,8 @@ mod tests {
         let answer = |heard: &Heard, rules: &[FeedbackRule], answer: Value, now: Timestamp| {
             robot_answer(heard, rules, answer.as_object().unwrap(), now)
         };
-        let (reply, card) = (json!({ "reply": "**80%**" }), json!({ "card": { "card_type": "text_notice" }, "users": ["lisi"] }));
+        let (reply, card) =
+            (json!({ "reply": "**80%**" }), json!({ "card": { "card_type": "text_notice" }, "users": ["lisi"] }));
         let word = answer(&text, &rules, reply.clone(), Timestamp::from_millis(3_600_000)).unwrap();
         assert_eq!((word.target.as_str(), word.key.as_str()), ("smart_robot:planner", "zhangsan"));
         assert!(word.body.contains("REQ") && word.body.contains("80%"), "{}", word.body);

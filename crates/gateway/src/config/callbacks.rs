@@ -214,7 +214,10 @@ mod tests {
             (robot("bot_id = \"a b\"\nsecret = \"s\""), "callbacks.planner.bot_id: is no BotID"),
             (robot("bot_id = \"aib\"\nsecret = \"s\"\ntoken = \"t\""), "leave the others out"),
             (good.replace("smart_robot", "contacts") + "\ncorp_id = \"ww1\"", "only a smart robot"),
-            (format!("{good}\n{}", good.replace("planner", "second")), "callbacks.second.bot_id: is that of callbacks.planner"),
+            (
+                format!("{good}\n{}", good.replace("planner", "second")),
+                "callbacks.second.bot_id: is that of callbacks.planner",
+            ),
             (format!("{good}\n[[callbacks.planner.rules]]\nbutton = \"好\""), "rules[0].button"),
             (format!("[wecom]\nsmart_robot_url = \"ws://example.com\"\n{good}"), "wecom.smart_robot_url"),
         ] {

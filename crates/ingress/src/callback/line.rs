@@ -13,8 +13,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use wecom::ErrCode;
 use wecom::smart_robot::{
-    ChatType, Conversation, LongConnectionError, MixedItem, Reply, RobotCallback, RobotContent, RobotMedia, Sender, Told,
-    download,
+    ChatType, Conversation, LongConnectionError, MixedItem, Reply, RobotCallback, RobotContent, RobotMedia, Sender,
+    Told, download,
 };
 
 use super::book::{CallbackBook, LiveKeys};

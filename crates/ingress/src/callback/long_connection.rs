@@ -18,7 +18,9 @@ use pipeline::telemetry::{Happening as _, LedgerFailed, SmartRobotChanged};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wecom::Transport;
-use wecom::smart_robot::{ConnectionEvent, ConnectionSettings, LongConnection, LongConnectionError, RobotContent, Sender, Told};
+use wecom::smart_robot::{
+    ConnectionEvent, ConnectionSettings, LongConnection, LongConnectionError, RobotContent, Sender, Told,
+};
 
 use super::book::{CallbackBook, CallbackConfig, RobotLogin};
 use super::line::{Line, reply_of, write};
@@ -302,7 +304,6 @@ impl Robot<'_> {
             return;
         }
     }
-
 }
 
 /// The same for repeats; what has no id of its own is told once.

@@ -22,7 +22,10 @@ impl Opened {
                 "event" => callback.raw().text_of("Event"),
                 other => other,
             },
-            Self::Robot(callback) => callback.raw()["msgtype"].as_str().unwrap_or("robot"),
+            Self::Robot(callback) => {
+                let raw = callback.raw();
+                raw["event"]["eventtype"].as_str().or(raw["msgtype"].as_str()).unwrap_or("robot")
+            }
         }
     }
 

@@ -179,7 +179,9 @@ async fn what_came_before_a_connection_is_closed_is_handed_over_and_a_dropped_on
     tokio::time::sleep(Duration::from_millis(200)).await;
     let rest = robot.close().await;
     assert_eq!(rest.iter().filter(|event| matches!(event, ConnectionEvent::Told(_))).count(), 3, "{rest:?}");
-    let mut robot = connect(&simulator).await;
+    let patient = settings(&simulator).reconnect(Duration::from_millis(200), 5);
+    let mut robot = LongConnection::open(transport(&simulator), patient).await.unwrap();
+    robot.next().await.unwrap();
     simulator.control.fault(Fault::new(Trouble::ResetBefore).on("aibot_send_msg").times(1));
     let to = Conversation::Member("zhangsan".into());
     let sender = robot.sender();
@@ -187,9 +189,8 @@ async fn what_came_before_a_connection_is_closed_is_handed_over_and_a_dropped_on
     assert!(matches!(robot.next().await, Some(ConnectionEvent::Lost { .. })));
     push.abort();
     drop(robot);
-    let before = subscriptions(&simulator);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(before <= 2 && subscriptions(&simulator) == before, "nobody asked it to come back");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(subscriptions(&simulator), 2, "nobody asked it to come back");
 }
 
 fn subscriptions(simulator: &Running) -> usize {

@@ -172,9 +172,13 @@ pub(super) async fn set_keys(
             .into());
     }
     if state.callbacks.connection(&name).is_some() {
-        return Err(Violation::new("invalid", "token", "is not what this callback has: it is a smart robot's long connection")
-            .with_hint("its bot_id and secret are in the configuration; without them it is called by URL, with keys")
-            .into());
+        return Err(Violation::new(
+            "invalid",
+            "token",
+            "is not what this callback has: it is a smart robot's long connection",
+        )
+        .with_hint("its bot_id and secret are in the configuration; without them it is called by URL, with keys")
+        .into());
     }
     if state.callbacks.config(&name).is_none() {
         let names = state.callbacks.names().join(", ");
