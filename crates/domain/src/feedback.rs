@@ -40,7 +40,8 @@ pub enum What {
     File {
         /// `image`, `voice`, `video` or `file`.
         file: String,
-        /// Where it lies.
+        /// Where it lies; empty for a smart robot, which is told of it otherwise.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         media_id: String,
         /// What it is called.
         #[serde(default, skip_serializing_if = "Option::is_none")]

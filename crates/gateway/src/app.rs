@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use backends::Engine;
 use channels::{AppConfig, Audience, ChatsConfig, MailConfig, MailServer, Quotas, RobotConfig, Via};
 use domain::{BreakerPolicy, Calendar, Quota, RetryPolicy, Route};
-use ingress::callback::CallbackBook;
+use ingress::callback::{CallbackBook, LongConnections};
 use ingress::front::FrontTokens;
 use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
@@ -313,6 +313,12 @@ impl House {
         let front = ways_in::front(config, &channels);
         let (callbacks, feedback, webhooks) =
             what_comes_back(config, (&ledger, &intake), &clock, channels, keeper.clone()).await?;
+        let robots = LongConnections::new(
+            callbacks.clone(),
+            (ledger.clone(), templates.clone()),
+            clock.clone(),
+            ways_in::connections(config)?,
+        );
         let noting_clock = clock.clone();
         let front_tokens = FrontTokens::default();
         front_tokens.load(ledger.as_ref()).await?;
@@ -347,6 +353,7 @@ impl House {
             tokio::spawn(sweeper.run(stop_working.clone())),
             tokio::spawn(webhooks.run(stop_working.clone())),
             tokio::spawn(feedback.run(stop_working.clone())),
+            tokio::spawn(robots.run(stop_serving.clone())),
             tokio::spawn(directory_sync.run(stop_working.clone())),
             tokio::spawn(note_key_uses(allowances, ledger.clone(), noting_clock, stop_working.clone())),
             tokio::spawn(observe::upkeep(stop_working.clone())),
@@ -400,19 +407,19 @@ async fn what_comes_back(
     let heard = Arc::new(Notify::new());
     let callbacks = ways_in::callbacks(config);
     let follows = callbacks.iter().map(|(name, callback)| (name.clone(), callback.feedback.clone())).collect();
+    let callbacks = Arc::new(CallbackBook::new(callbacks, heard.clone(), config.fetch_reach));
+    callbacks.load(ledger.as_ref()).await?;
     let feedback = Feedback::new(
         (ledger.clone(), intake.clone()),
         clock.clone(),
-        channels.clone(),
-        (follows, heard.clone()),
+        (channels.clone(), callbacks.clone()),
+        (follows, heard),
         keeper,
     );
     let feedback = Arc::new(feedback);
-    let callbacks = Arc::new(CallbackBook::new(callbacks, heard));
-    callbacks.load(ledger.as_ref()).await?;
     let post: Arc<dyn Post> = Arc::new(channels::GuardedPost::default());
     let listening = (post, Some(feedback.clone() as Arc<dyn Answered>));
-    let targets = (channels, ways_in::webhooks(config));
+    let targets = (channels, ways_in::webhooks(config, &callbacks));
     let webhooks = WebhookSender::new(ledger.clone(), clock.clone(), listening, targets);
     Ok((callbacks, feedback, webhooks))
 }

@@ -188,6 +188,8 @@ section!(
     WecomSection {
         /// The base URL.
         api_base: String = wecom::OFFICIAL_ORIGIN.to_owned(),
+        /// Where smart robots connect.
+        smart_robot_url: String = wecom::smart_robot::OFFICIAL_URL.to_owned(),
         /// Whether plain http is allowed to hosts other than loopback.
         allow_http: bool = false,
         /// An HTTP proxy.

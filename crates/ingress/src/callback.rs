@@ -3,10 +3,13 @@
 //! The URL is verified by GET; messages and events come by POST. What fits a key is translated into words of our own, a rule
 //! may answer it, and both are on disk before WeCom hears 200; what follows is acted on afterwards by
 //! `pipeline::Feedback`. A repeat is answered as the first was. Whoever cannot be understood hears 403 and no reason; the
-//! reason is in the log and among the attempts that an operator watches.
+//! reason is in the log and among the attempts that an operator watches. A smart robot with a long connection is told over
+//! that: kept, answered and told on likewise (`long_connection`).
 
 mod attempts;
 mod book;
+mod line;
+mod long_connection;
 mod reply;
 mod translate;
 
@@ -20,11 +23,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use domain::{Heard, rule_for};
+use pipeline::TemplateBook;
 use pipeline::ports::HeardAnswer;
 use wecom::callback::{Query, Refusal};
 
 pub use self::attempts::{Attempts, CallbackTry};
-pub use self::book::{CallbackBook, CallbackConfig, CallbackKind, KeyPair, LiveKeys};
+pub use self::book::{CallbackBook, CallbackConfig, CallbackKind, KeyPair, LiveKeys, RobotLogin};
+pub use self::line::ConnectionState;
+pub use self::long_connection::{ConnectionConfig, LongConnections};
 use self::translate::Opened;
 use crate::http::{Api, ApiError, read_body, request_address};
 
@@ -76,7 +82,7 @@ async fn receive(
         return Ok(keys.seal(&query, &opened, None).into_response());
     };
     let heard = opened.heard(&name, config.app.as_deref(), now);
-    let reply = reply_to(&api, &config, &heard);
+    let reply = reply_to(&config, &heard, &api.templates);
     // Not acknowledged before it is on disk: WeCom would not tell it again.
     let reply = match api.ledger.hear(heard, reply.clone()).await? {
         HeardAnswer::New => reply,
@@ -99,9 +105,9 @@ fn open(api: &Api, name: &str, query: &Query, body: &[u8]) -> Result<(Opened, Li
 }
 
 /// What a rule answers. A template that cannot be rendered answers nothing: the rest goes on.
-fn reply_to(api: &Api, config: &CallbackConfig, heard: &Heard) -> Option<domain::Content> {
+fn reply_to(config: &CallbackConfig, heard: &Heard, templates: &TemplateBook) -> Option<domain::Content> {
     let rule = rule_for(&config.feedback.rules, heard)?;
-    reply::of(rule, heard, &api.templates).unwrap_or_else(|violation| {
+    reply::of(rule, heard, templates).unwrap_or_else(|violation| {
         tracing::warn!(
             callback = heard.callback,
             "A reply could not be made: `{}` {}",

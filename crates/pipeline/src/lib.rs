@@ -37,7 +37,7 @@ pub use directory::{
     DirectoryBook, DirectoryKeeper, DirectorySync, Found, LookupError, MemberChange, Put, SyncError, SyncReport,
 };
 pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, QuotaUse, claim_order, window_name};
-pub use feedback::{CARD_UPDATE, Feedback, FeedbackConfig, card_target};
+pub use feedback::{CARD_UPDATE, Feedback, FeedbackConfig, card_target, smart_robot_target};
 pub use links::Links;
 pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};

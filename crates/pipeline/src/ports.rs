@@ -5,6 +5,7 @@ mod clock;
 mod directory_source;
 mod doorbell;
 mod ledger;
+mod smart_robot;
 
 pub use channel::{
     Api, ApiCall, Channel, Channels, MediaKind, PeopleQuota, RecallAnswer, UploadAnswer, UpstreamCall, UpstreamError,
@@ -23,3 +24,4 @@ pub use ledger::{
     TemplateFigures, TemplateRecord, Templates, TierCount, Told, Upkeep, Upload, WebhookBacklog, WebhookEvent,
     Webhooks, Word,
 };
+pub use smart_robot::{ConnectionPhase, REQ_ID, RobotAnswer, SmartRobots};

@@ -8,6 +8,7 @@ use domain::{Attempt, BroadcastId, FailureClass, Lane, LaneState, RecipientState
 use metrics::{Counter, Gauge, Histogram};
 
 use crate::dispatch::{Desk, LaneQuotas};
+use crate::ports::ConnectionPhase;
 
 /// Every metric, with its kind and meaning: the source of docs/metrics.md.
 pub const METRICS: &[(&str, &str, &str)] = &[
@@ -36,6 +37,7 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("hongyan_deliveries_waiting", "gauge", "Deliveries that wait, by `lane`."),
     ("hongyan_webhooks_posted_total", "counter", "Events that business systems took, by `target`."),
     ("hongyan_webhooks_failed_total", "counter", "Tries to post an event that were not taken, by `target`."),
+    ("hongyan_smart_robot_connected", "gauge", "1 while the smart robot of a `callback` is connected."),
     ("hongyan_schedule_runs_total", "counter", "Runs of schedules, by `result`: `sent`, `failed`, `missed`."),
     ("hongyan_broadcast_rows_total", "counter", "Rows of broadcasts, by `result`: `handed_in`, `refused`."),
     ("hongyan_ledger_errors_total", "counter", "Ledger operations that failed."),
@@ -355,6 +357,41 @@ impl Happening for LedgerFailed<'_> {
     fn emit(self) {
         metrics::counter!("hongyan_ledger_errors_total").increment(1);
         tracing::error!(error = self.error as &dyn std::error::Error, "The ledger failed");
+    }
+}
+
+/// A smart robot's connection is otherwise than before.
+#[derive(Debug)]
+pub struct SmartRobotChanged<'a> {
+    /// The callback's name.
+    pub callback: &'a str,
+    /// How it is now.
+    pub phase: ConnectionPhase,
+    /// Why.
+    pub reason: &'a str,
+}
+
+impl Happening for SmartRobotChanged<'_> {
+    fn emit(self) {
+        let Self { callback, phase, reason } = self;
+        let connected = if phase == ConnectionPhase::Connected { 1.0 } else { 0.0 };
+        metrics::gauge!("hongyan_smart_robot_connected", "callback" => callback.to_owned()).set(connected);
+        match phase {
+            ConnectionPhase::Connecting => {}
+            ConnectionPhase::Connected => tracing::info!(callback, "Smart robot `{callback}` is connected"),
+            ConnectionPhase::Away => {
+                tracing::warn!(callback, reason, "Smart robot `{callback}` is not connected, and tries again");
+            }
+            ConnectionPhase::Refused => {
+                tracing::error!(callback, reason, "Smart robot `{callback}` is refused by WeCom: an operator must act");
+            }
+            ConnectionPhase::Replaced => {
+                tracing::error!(
+                    callback,
+                    "Another program connected as smart robot `{callback}`: this gateway leaves it the place until its next start"
+                );
+            }
+        }
     }
 }
 

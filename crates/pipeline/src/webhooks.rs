@@ -7,6 +7,7 @@
 
 mod card;
 mod event;
+mod robot;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use futures::stream::{self, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 pub use self::card::{card_code, message_of_card_code};
-use crate::ports::{Channels, Clock, Ledger, LedgerError, Posted, Told, WebhookEvent};
+pub(crate) use self::robot::to_body as robot_answer_body;
+use crate::ports::{Channels, Clock, Ledger, LedgerError, Posted, SmartRobots, Told, WebhookEvent};
 use crate::signature;
 use crate::telemetry::{Happening as _, LedgerFailed, WebhookFailed, WebhookPosted};
 
@@ -86,6 +88,7 @@ impl std::fmt::Debug for Destination {
             // It may hold a key.
             Self::Url(_) => f.write_str("Url(…)"),
             Self::Cards(lane) => write!(f, "Cards({lane})"),
+            Self::SmartRobot { callback, .. } => write!(f, "SmartRobot({callback})"),
         }
     }
 }
@@ -97,6 +100,13 @@ pub enum Destination {
     Url(String),
     /// To WeCom: changes of cards, as the application of this lane.
     Cards(Lane),
+    /// To WeCom: answers over a smart robot's connection.
+    SmartRobot {
+        /// The robots.
+        robots: Arc<dyn SmartRobots>,
+        /// The callback's name.
+        callback: String,
+    },
 }
 
 /// Posts the events of all targets.
@@ -185,6 +195,9 @@ impl WebhookSender {
         let url = match &target.to {
             Destination::Url(url) => url,
             Destination::Cards(lane) => return card::change(self, target, lane, &event).await,
+            Destination::SmartRobot { robots, callback } => {
+                return robot::answer(self, target, (robots.as_ref(), callback), &event).await;
+            }
         };
         let nonce = format!("{:032x}", rand::random::<u128>());
         let secrets: Vec<&[u8]> = target.secrets.iter().map(AsRef::as_ref).collect();

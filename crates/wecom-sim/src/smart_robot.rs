@@ -94,6 +94,9 @@ pub struct RobotSaid {
     /// The group; absent: the single chat.
     #[serde(default)]
     pub chatid: Option<String>,
+    /// The message's id; absent: a new one. One that was told before makes a repeat of it.
+    #[serde(default)]
+    pub msgid: Option<String>,
     /// What.
     pub what: RobotWhat,
 }

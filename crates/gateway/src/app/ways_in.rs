@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{CallerId, Lane, Recipient, StepChannel};
-use ingress::callback::{CallbackConfig, KeyPair};
+use ingress::callback::{CallbackBook, CallbackConfig, ConnectionConfig, KeyPair, RobotLogin};
 use ingress::front::FrontConfig;
 use ingress::hooks::{HookConfig, Hooks};
 use pipeline::ports::{Channels, Clock};
@@ -40,7 +40,7 @@ pub(super) fn hooks(config: &Config, clock: &Arc<dyn Clock>) -> Hooks {
 }
 
 /// The webhooks of a configuration that was checked.
-pub(super) fn webhooks(config: &Config) -> BTreeMap<String, WebhookTarget> {
+pub(super) fn webhooks(config: &Config, callbacks: &Arc<CallbackBook>) -> BTreeMap<String, WebhookTarget> {
     let target = |(name, section): (&String, &WebhookSection)| {
         let secrets = [section.secret.as_ref(), section.secret_before.as_ref()].into_iter().flatten();
         Some((
@@ -64,7 +64,17 @@ pub(super) fn webhooks(config: &Config) -> BTreeMap<String, WebhookTarget> {
         };
         (pipeline::card_target(app), target)
     });
-    config.webhooks.iter().filter_map(target).chain(cards).collect()
+    let robots = config.callbacks.iter().filter(|(_, callback)| callback.bot_id.is_some()).map(|(name, _)| {
+        let target = WebhookTarget {
+            to: Destination::SmartRobot { robots: callbacks.clone(), callback: name.clone() },
+            secrets: Vec::new(),
+            timeout: config.wecom.timeout.0,
+            concurrency: 4,
+            give_up_after: ROBOT_ANSWER_LIFE,
+        };
+        (pipeline::smart_robot_target(name), target)
+    });
+    config.webhooks.iter().filter_map(target).chain(cards).chain(robots).collect()
 }
 
 /// The callbacks of a configuration that was checked.
@@ -86,17 +96,35 @@ pub(crate) fn callbacks(config: &Config) -> BTreeMap<String, CallbackConfig> {
             rules: section.rules.clone(),
             webhook: section.webhook.clone(),
             caller: section.caller.clone().unwrap_or_else(|| format!("callback:{name}")),
+            by_connection: section.bot_id.is_some(),
+        };
+        let login = |bot_id: &String| {
+            let secret = section.secret.as_ref()?.0.expose().trim().into();
+            Some(RobotLogin { bot_id: bot_id.trim().to_owned(), secret })
         };
         let config = CallbackConfig {
             kind: section.kind,
             app: section.app_of(name, config),
             receive_id: section.receive_id(name, config).unwrap_or_default(),
             keys: keys.into_iter().flatten().collect(),
+            robot: section.bot_id.as_ref().and_then(login),
             feedback,
         };
         (name.clone(), config)
     };
     config.callbacks.iter().map(callback).collect()
+}
+
+/// How smart robots are connected.
+///
+/// # Errors
+/// Names the option that cannot be used.
+pub(super) fn connections(config: &Config) -> anyhow::Result<ConnectionConfig> {
+    Ok(ConnectionConfig {
+        transport: crate::app::transport(config)?,
+        url: config.wecom.smart_robot_url.clone(),
+        refused_for: config.circuit_breaker.misconfigured_for.0,
+    })
 }
 
 /// What the drop-in front knows.
@@ -120,6 +148,9 @@ pub(super) fn front(config: &Config, channels: &Channels) -> FrontConfig {
 
 /// How long a pressed card can be changed: 72 hours by one page (path/94888), 24 by another (path/90241); the smaller.
 const CARD_CODE_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a message can be answered over a connection (path/101463).
+const ROBOT_ANSWER_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether messages of a hook go to a group, which can be called by name.
 fn speaks_to_group(config: &Config, section: &HookSection) -> bool {

@@ -25,9 +25,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CallbackCommand {
-    /// List the callbacks, and where their keys are from
+    /// List the callbacks: where their keys are from, or how a smart robot's connection is
     List,
-    /// Show who calls back, as it happens, and why it is refused
+    /// Show who calls back and what smart robots are told, as it happens, and why it is refused
     Watch {
         /// Show what is remembered, and end
         #[arg(long)]
@@ -128,6 +128,11 @@ async fn list(context: &Context) -> anyhow::Result<u8> {
             _ => context.language.pick("NO KEYS", "没有密钥"),
         };
         let name = text("name");
+        if callback["connection"].is_object() {
+            let how = shown_connection(&callback["connection"], context);
+            print(&format!("{name:<16} {:<12} {:<16} {how}", text("kind"), text("app")));
+            continue;
+        }
         print(&format!("{name:<16} {:<12} {:<16} /callback/{name}  {keys}", text("kind"), text("app")));
     }
     if callbacks.is_empty() {
@@ -137,6 +142,27 @@ async fn list(context: &Context) -> anyhow::Result<u8> {
         );
     }
     Ok(DONE)
+}
+
+/// How a smart robot's long connection is, in a few words.
+pub(super) fn shown_connection(connection: &Value, context: &Context) -> String {
+    let text = |name: &str| connection[name].as_str().unwrap_or_default();
+    let state = match text("state") {
+        "connected" => context.language.pick("connected", "长连接：已连接"),
+        "connecting" => context.language.pick("connecting", "长连接：正在连接"),
+        "refused" => context.language.pick("REFUSED", "长连接：被拒绝"),
+        "replaced" => context.language.pick("REPLACED", "长连接：已被其他程序取代"),
+        _ => context.language.pick("NOT CONNECTED", "长连接：未连接"),
+    };
+    let since = match text("since") {
+        "" => String::new(),
+        since => format!(" {} {since}", context.language.pick("since", "自")),
+    };
+    let reason = match text("reason") {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    format!("{state}{since}{reason}")
 }
 
 async fn watch(once: bool, context: &Context) -> anyhow::Result<u8> {
@@ -221,6 +247,10 @@ fn show(attempt: &Value, context: &Context) {
     let text = |name: &str| attempt[name].as_str().unwrap_or("-");
     let became = match attempt["code"].as_i64() {
         None => context.language.pick("ok", "正常").to_owned(),
+        // A smart robot's long connection is nobody's call: WeCom's own code, or none.
+        Some(code) if text("kind") == "connect" => {
+            format!("{} {code}: {}", context.language.pick("NOT CONNECTED", "未连接"), text("reason"))
+        }
         Some(code) => {
             let reason = context.language.pick(text("reason"), fault::chinese(code).unwrap_or(text("reason")));
             format!("{} {code}: {reason}", context.language.pick("REFUSED", "拒绝"))

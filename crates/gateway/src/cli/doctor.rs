@@ -14,9 +14,10 @@ use wecom::api::robot::RobotMessage;
 use wecom::callback::EncodingAesKey;
 use wecom::{AgentId, Client, ErrCode, Error, Method, RobotClient, RobotKey};
 
+use super::gateway::Gateway;
 use super::{Context, DONE, FAILED, print};
 use crate::app;
-use crate::config::{Config, LedgerEngine, MailSection, check};
+use crate::config::{Config, LedgerEngine, Loaded, MailSection, check};
 
 /// How far this machine's clock may be off.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
@@ -83,6 +84,7 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
     if findings.iter().all(|finding| finding.good) {
         findings.extend(upstream(&loaded.config).await);
     }
+    findings.extend(smart_robots(&loaded, context).await);
     let good = findings.iter().all(|finding| finding.good);
     for finding in &findings {
         print_finding(finding, context);
@@ -91,7 +93,8 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<u8> {
 }
 
 fn no_way_out(config: &Config) -> bool {
-    config.apps.is_empty() && config.robots.is_empty() && config.mail.is_empty()
+    let answers = config.callbacks.values().any(|callback| callback.bot_id.is_some());
+    config.apps.is_empty() && config.robots.is_empty() && config.mail.is_empty() && !answers
 }
 
 fn print_finding(finding: &Finding, context: &Context) {
@@ -109,6 +112,7 @@ fn print_finding(finding: &Finding, context: &Context) {
 
 /// Whether the keys can be used; whether WeCom gets here, only a call from outside can tell.
 fn callbacks(config: &Config) -> Vec<Finding> {
+    let by_url = |(_, callback): &(&String, &CallbackConfig)| callback.robot.is_none();
     let finding = |(name, callback): (&String, &CallbackConfig)| {
         let what = format!("callbacks.{name}");
         let Some(pair) = callback.keys.first() else {
@@ -133,7 +137,47 @@ fn callbacks(config: &Config) -> Vec<Finding> {
             }
         }
     };
-    app::configured_callbacks(config).iter().map(finding).collect()
+    app::configured_callbacks(config).iter().filter(by_url).map(finding).collect()
+}
+
+/// How the running gateway's long connections are. None is made from here: it would take the robot from whoever has it.
+async fn smart_robots(loaded: &Loaded, context: &Context) -> Vec<Finding> {
+    let robots = loaded.config.callbacks.iter().filter(|(_, callback)| callback.bot_id.is_some());
+    let names: Vec<&String> = robots.map(|(name, _)| name).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let callbacks = match Gateway::find(loaded) {
+        Ok(gateway) => gateway.get("/v1/callbacks").await.ok(),
+        Err(_) => None,
+    };
+    let of = |name: &String| {
+        let all = callbacks.as_ref().and_then(Value::as_array)?;
+        let connection = &all.iter().find(|callback| callback["name"] == name.as_str())?["connection"];
+        connection.is_object().then_some(connection)
+    };
+    names.into_iter().map(|name| smart_robot(name, of(name), context)).collect()
+}
+
+fn smart_robot(name: &str, connection: Option<&Value>, context: &Context) -> Finding {
+    let what = format!("callbacks.{name} long connection");
+    let Some(connection) = connection else {
+        return Finding::good(
+            what,
+            "has bot_id and secret; whether WeCom takes them is seen while the gateway runs: a connection from here would take the robot from it",
+        );
+    };
+    let shown = super::callback::shown_connection(connection, context);
+    let mend = match connection["state"].as_str().unwrap_or_default() {
+        "connected" => return Finding::good(what, shown),
+        "refused" => "copy BotID and Secret from the robot's page (API模式 → 长连接), and restart the gateway",
+        "replaced" => {
+            "WeCom keeps one connection a robot: stop the other program, or give it a robot of its own, and restart this gateway"
+        }
+        _ => "check wecom.smart_robot_url, DNS, proxy (wecom.proxy) and firewall; it is tried again by itself",
+    };
+    let code = connection["code"].as_i64().filter(|code| *code > 0).map(|code| code.to_string());
+    Finding { code, ..Finding::bad(what, shown, mend) }
 }
 
 fn data_dir(config: &Config) -> Finding {

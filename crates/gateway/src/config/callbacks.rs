@@ -1,5 +1,6 @@
 //! `[callbacks.NAME]`: what WeCom calls back, with which keys, and what follows.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -41,6 +42,15 @@ pub struct CallbackSection {
     /// The `EncodingAESKey` before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding_aes_key_before: Option<SecretText>,
+    /// A smart robot's `BotID`: it is told over its long connection instead of by URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot_id: Option<String>,
+    /// Its Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretText>,
+    /// A file that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
     /// The webhook that is told of everything that no rule tells another of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
@@ -75,8 +85,53 @@ impl CallbackSection {
     }
 }
 
+/// Checks what a smart robot is connected with; tells whether it is.
+fn check_connection(name: &str, callback: &CallbackSection) -> anyhow::Result<bool> {
+    let is_blank = |text: &str| text.trim().is_empty();
+    let (bot_id, secret) = (callback.bot_id.as_deref(), callback.secret.as_ref().map(|secret| secret.0.expose()));
+    match (bot_id, secret) {
+        (None, None) => return Ok(false),
+        (Some(bot_id), _) if is_blank(bot_id) || bot_id.trim().contains(char::is_whitespace) => {
+            bail!("callbacks.{name}.bot_id: is no BotID; copy it from the robot's page, API模式 → 长连接")
+        }
+        (Some(_), Some(secret)) if !is_blank(secret) => {}
+        (Some(_), _) => bail!(
+            "callbacks.{name}.secret is missing: give secret or secret_file; it stands beside the BotID on the robot's page"
+        ),
+        (None, Some(_)) => {
+            bail!("callbacks.{name}.bot_id is missing: it stands beside the Secret on the robot's page")
+        }
+    }
+    if callback.kind != CallbackKind::SmartRobot {
+        bail!("callbacks.{name}.bot_id: only a smart robot has a long connection; set kind = \"smart_robot\"");
+    }
+    if callback.token.is_some() || callback.encoding_aes_key.is_some() {
+        bail!(
+            "callbacks.{name}: has bot_id and a token or encoding_aes_key; a smart robot is told over its connection or by URL, as its page says: leave the others out"
+        );
+    }
+    Ok(true)
+}
+
+/// Checks that no two connect as one robot: each would take the other's place.
+fn check_places(config: &Config) -> anyhow::Result<()> {
+    let mut places = BTreeMap::new();
+    for (name, callback) in &config.callbacks {
+        let Some(bot_id) = &callback.bot_id else { continue };
+        if let Some(other) = places.insert(bot_id.trim(), name) {
+            bail!("callbacks.{name}.bot_id: is that of callbacks.{other}, too; WeCom keeps one connection a robot");
+        }
+    }
+    let url = &config.wecom.smart_robot_url;
+    if let Err(error) = wecom::smart_robot::ConnectionSettings::new("", "").url(url).check_url() {
+        bail!("wecom.smart_robot_url: {error}");
+    }
+    Ok(())
+}
+
 /// Checks every callback.
 pub(super) fn check(config: &Config, warnings: &mut Vec<String>) -> anyhow::Result<()> {
+    check_places(config)?;
     for (name, callback) in &config.callbacks {
         if callback.receive_id(name, config).is_none() {
             bail!("callbacks.{name}: corp_id is missing, and no application says it");
@@ -97,8 +152,10 @@ pub(super) fn check(config: &Config, warnings: &mut Vec<String>) -> anyhow::Resu
                 bail!("callbacks.{name}.{option}: is not 43 letters and digits; copy it from WeCom's console");
             }
         }
+        let by_connection = check_connection(name, callback)?;
         match (&callback.token, &callback.encoding_aes_key) {
             (Some(_), Some(_)) => {}
+            (None, None) if by_connection => {}
             (None, None) => warnings.push(format!(
                 "callbacks.{name}: has no token and encoding_aes_key yet; `hongyan callback set {name}` sets them while the gateway runs"
             )),
@@ -115,6 +172,11 @@ pub(super) fn check(config: &Config, warnings: &mut Vec<String>) -> anyhow::Resu
             }
         }
         for (i, rule) in callback.rules.iter().enumerate() {
+            if rule.button.is_some() && callback.kind == CallbackKind::SmartRobot {
+                bail!(
+                    "callbacks.{name}.rules[{i}].button: a smart robot's card is changed as a whole; give a template that makes the other card"
+                );
+            }
             let answers = [rule.reply.is_some(), rule.template.is_some(), rule.button.is_some()];
             if answers.into_iter().filter(|given| *given).count() > 1 {
                 bail!("callbacks.{name}.rules[{i}]: give one of reply, template and button");
@@ -127,4 +189,41 @@ pub(super) fn check(config: &Config, warnings: &mut Vec<String>) -> anyhow::Resu
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(toml: &str) -> Result<Vec<String>, String> {
+        let config: Config = toml::from_str(toml).map_err(|error| error.to_string())?;
+        let mut warnings = Vec::new();
+        check(&config, &mut warnings).map_err(|error| error.to_string())?;
+        Ok(warnings)
+    }
+
+    #[test]
+    fn what_a_smart_robot_cannot_be_connected_with_is_named() {
+        let robot = |more: &str| format!("[callbacks.planner]\nkind = \"smart_robot\"\n{more}");
+        let good = robot("bot_id = \"aib\"\nsecret = \"s\"");
+        assert_eq!(checked(&good), Ok(Vec::new()));
+        for (toml, expected) in [
+            (robot("bot_id = \"aib\""), "callbacks.planner.secret is missing"),
+            (robot("bot_id = \"aib\"\nsecret = \" \""), "callbacks.planner.secret is missing"),
+            (robot("secret = \"s\""), "callbacks.planner.bot_id is missing"),
+            (robot("bot_id = \"a b\"\nsecret = \"s\""), "callbacks.planner.bot_id: is no BotID"),
+            (robot("bot_id = \"aib\"\nsecret = \"s\"\ntoken = \"t\""), "leave the others out"),
+            (good.replace("smart_robot", "contacts") + "\ncorp_id = \"ww1\"", "only a smart robot"),
+            (
+                format!("{good}\n{}", good.replace("planner", "second")),
+                "callbacks.second.bot_id: is that of callbacks.planner",
+            ),
+            (format!("{good}\n[[callbacks.planner.rules]]\nbutton = \"好\""), "rules[0].button"),
+            (format!("[wecom]\nsmart_robot_url = \"ws://example.com\"\n{good}"), "wecom.smart_robot_url"),
+        ] {
+            let error = checked(&toml).unwrap_err();
+            assert!(error.contains(expected), "{toml}\n{error}");
+        }
+        assert!(checked(&robot("")).unwrap()[0].contains("has no token"), "by URL, keys may come later");
+    }
 }

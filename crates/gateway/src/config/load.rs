@@ -254,6 +254,9 @@ fn secret_files(config: &mut Config) -> anyhow::Result<()> {
         if let (None, Some(path)) = (&callback.encoding_aes_key, &callback.encoding_aes_key_file) {
             callback.encoding_aes_key = Some(read_secret(path, &format!("callbacks.{name}.encoding_aes_key_file"))?);
         }
+        if let (None, Some(path)) = (&callback.secret, &callback.secret_file) {
+            callback.secret = Some(read_secret(path, &format!("callbacks.{name}.secret_file"))?);
+        }
     }
     for (name, webhook) in &mut config.webhooks {
         if let (None, Some(path)) = (&webhook.secret, &webhook.secret_file) {

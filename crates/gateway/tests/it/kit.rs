@@ -80,6 +80,7 @@ pub(crate) fn config(origin: &str, data_dir: &std::path::Path) -> Config {
         ..Config::default()
     };
     origin.clone_into(&mut config.wecom.api_base);
+    config.wecom.smart_robot_url = origin.replacen("http", "ws", 1);
     let millis = |millis| Span(Duration::from_millis(millis));
     config.wecom.timeout = millis(1500);
     config.retry.base = millis(50);

@@ -35,6 +35,7 @@ mod routes;
 mod run_command;
 mod schedules;
 mod security;
+mod smart_robots;
 mod starting;
 mod templates;
 mod trouble;

@@ -21,9 +21,9 @@ pub struct CallbackTry {
     pub callback: String,
     /// From where.
     pub address: Option<IpAddr>,
-    /// `verify`, or what was posted: `text`, `press`, `post` where it could not be opened.
+    /// `verify`, or what was posted: `text`, `press`, `post` where it could not be opened; `connect` over a connection.
     pub kind: String,
-    /// Why it was refused: the code of WeCom's sample library, and what it means.
+    /// Why it was refused: the code of WeCom's sample library, and what it means; WeCom's errcode for a connection.
     pub refused: Option<(i32, String)>,
 }
 
@@ -45,6 +45,18 @@ impl Attempts {
             let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
             tracing::warn!(callback, %from, code, "Refused a callback: {reason}");
         }
+        self.keep(callback, address, kind, refused, at);
+    }
+
+    /// Remembers one without a word to the log.
+    pub(super) fn keep(
+        &self,
+        callback: &str,
+        address: Option<IpAddr>,
+        kind: &str,
+        refused: Option<(i32, String)>,
+        at: Timestamp,
+    ) {
         let mut kept = self.0.lock();
         kept.0 += 1;
         let number = kept.0;

@@ -14,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wecom::Secret;
 use wecom::callback::{Crypto, EncodingAesKey, Query, Receiver, Refusal};
+use wecom::fetch::Reach;
 use wecom::smart_robot;
 
 use super::attempts::Attempts;
+use super::line::{ConnectionState, Line};
 use super::reply;
 use super::translate::Opened;
 
@@ -29,7 +31,7 @@ pub enum CallbackKind {
     App,
     /// Contact sync.
     Contacts,
-    /// A smart robot, by URL.
+    /// A smart robot, by URL or over its long connection.
     SmartRobot,
 }
 
@@ -55,8 +57,19 @@ pub struct CallbackConfig {
     pub receive_id: String,
     /// Token and key; those before them are taken, too.
     pub keys: Vec<KeyPair>,
+    /// A smart robot's own, in place of keys: it is told over its long connection.
+    pub robot: Option<RobotLogin>,
     /// What follows.
     pub feedback: FeedbackConfig,
+}
+
+/// A smart robot's `BotID` and Secret, as its page shows them.
+#[derive(Clone, Debug)]
+pub struct RobotLogin {
+    /// The `BotID`.
+    pub bot_id: String,
+    /// The Secret.
+    pub secret: Secret,
 }
 
 /// A Token and an `EncodingAESKey`, as WeCom's console shows them.
@@ -120,6 +133,10 @@ pub struct CallbackBook {
     /// By name.
     set: RwLock<BTreeMap<String, SetKeys>>,
     attempts: Attempts,
+    /// The connections of the smart robots that have one, by name.
+    pub(super) lines: BTreeMap<String, Line>,
+    /// Where files of smart robots may lie.
+    pub(super) reach: Reach,
     /// Wakes whoever acts on what was heard.
     pub(super) heard: Arc<Notify>,
 }
@@ -131,9 +148,17 @@ impl fmt::Debug for CallbackBook {
 }
 
 impl CallbackBook {
-    /// Collects the configured callbacks; `heard` is signalled with everything that is kept.
-    pub fn new(configured: BTreeMap<String, CallbackConfig>, heard: Arc<Notify>) -> Self {
-        Self { configured, set: RwLock::default(), attempts: Attempts::default(), heard }
+    /// Collects the configured callbacks; `heard` is signalled with everything that is kept, `reach` says where files that
+    /// members send to smart robots may lie.
+    pub fn new(configured: BTreeMap<String, CallbackConfig>, heard: Arc<Notify>, reach: Reach) -> Self {
+        let connected = configured.iter().filter(|(_, config)| config.robot.is_some());
+        let lines = connected.map(|(name, _)| (name.clone(), Line::default())).collect();
+        Self { configured, set: RwLock::default(), attempts: Attempts::default(), lines, reach, heard }
+    }
+
+    /// Returns how the connection of a smart robot is; `None` for a callback without one.
+    pub fn connection(&self, name: &str) -> Option<ConnectionState> {
+        Some(self.lines.get(name)?.state())
     }
 
     /// Reads the keys that were set in earlier runs.

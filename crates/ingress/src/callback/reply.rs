@@ -5,7 +5,9 @@
 
 use domain::{Content, ContentKind, FeedbackRule, Heard, TemplateUse, Violation, What};
 use pipeline::TemplateBook;
+use pipeline::ports::REQ_ID;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use wecom::api::message::TemplateCard;
 use wecom::callback::{CardReply, Passive, PassiveArticle};
 use wecom::smart_robot::{Reply, RobotCallback, RobotContent, RobotEvent};
@@ -41,6 +43,7 @@ fn variables(heard: &Heard) -> Map<String, Value> {
     let mut raw = heard.raw.clone();
     raw.remove("ResponseCode");
     raw.remove("response_url");
+    raw.remove(REQ_ID);
     variables.insert("raw".to_owned(), Value::Object(raw));
     variables
 }
@@ -97,8 +100,14 @@ pub(super) fn of_robot(content: &Content, to: &RobotCallback) -> Option<Reply> {
             card.task_id = Some(press.task_id.clone());
             Reply::UpdateTemplateCard { card: Box::new(card.into()), userids: Vec::new() }
         }
+        (RobotContent::Event(event), ContentKind::TemplateCard) if *event != RobotEvent::EnterChat => return None,
+        (_, ContentKind::TemplateCard) => {
+            let mut card = card(object)?;
+            // Cards with buttons must have one, new each time.
+            card.task_id.get_or_insert_with(|| hex::encode(&Sha256::digest(&to.msgid)[..16]));
+            Reply::card(card)
+        }
         (RobotContent::Event(_), _) => return None,
-        (_, ContentKind::TemplateCard) => Reply::card(card(object)?),
         (_, kind) if kind.is_plain() => Reply::finished(said()?),
         _ => return None,
     })

@@ -22,7 +22,10 @@ impl Opened {
                 "event" => callback.raw().text_of("Event"),
                 other => other,
             },
-            Self::Robot(callback) => callback.raw()["msgtype"].as_str().unwrap_or("robot"),
+            Self::Robot(callback) => {
+                let raw = callback.raw();
+                raw["event"]["eventtype"].as_str().or(raw["msgtype"].as_str()).unwrap_or("robot")
+            }
         }
     }
 
@@ -134,8 +137,13 @@ fn fields<const N: usize>(named: [(&str, Value); N]) -> Map<String, Value> {
 }
 
 fn of_robot(callback: &RobotCallback) -> What {
+    let name = || callback.raw()["msgtype"].as_str().unwrap_or_default().to_owned();
     match &callback.content {
         RobotContent::Text(text) | RobotContent::Voice(text) => What::Text { text: text.clone() },
+        // Where it lies, the whole says: an encrypted file, for minutes.
+        RobotContent::Image(_) | RobotContent::File(_) | RobotContent::Video(_) => {
+            What::File { file: name(), media_id: String::new(), file_name: None }
+        }
         RobotContent::Event(RobotEvent::TemplateCard(press)) => What::Press(Press {
             button: press.event_key.clone(),
             task_id: press.task_id.clone(),
@@ -146,7 +154,7 @@ fn of_robot(callback: &RobotCallback) -> What {
             let event = callback.raw()["event"]["eventtype"].as_str().unwrap_or_default();
             What::Event { event: event.to_owned(), event_key: String::new() }
         }
-        _ => What::Message { message: callback.raw()["msgtype"].as_str().unwrap_or_default().to_owned() },
+        _ => What::Message { message: name() },
     }
 }
 
@@ -189,6 +197,19 @@ mod tests {
             }
         }
         assert!(seen > 10, "{seen}");
+    }
+
+    #[test]
+    fn what_a_member_sends_a_smart_robot_is_a_file_and_what_is_spoken_a_text() {
+        let what = |raw: Value| of_robot(&RobotCallback::read(raw));
+        for kind in ["image", "file", "video"] {
+            let file = what(json!({ "msgtype": kind, kind: { "url": "https://x" } }));
+            assert_eq!(file.kind(), kind);
+            assert!(matches!(file, What::File { .. }), "{file:?}");
+        }
+        let spoken = what(json!({ "msgtype": "voice", "voice": { "content": "进度" } }));
+        assert_eq!(spoken, What::Text { text: "进度".to_owned() });
+        assert_eq!(what(json!({ "msgtype": "mixed" })), What::Message { message: "mixed".to_owned() });
     }
 
     #[test]

@@ -24,7 +24,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// Tells a robot something, over its connection or by its URL, and sees an answer by URL to its end.
 pub(crate) async fn tell(world: &World, said: &RobotSaid) -> RobotTold {
-    let (msgid, req_id) = (random_id(36), random_id(32));
+    let msgid = said.msgid.clone().unwrap_or_else(|| random_id(36));
+    let req_id = random_id(32);
     let mut told = RobotTold { msgid: msgid.clone(), replies: Vec::new(), error: None };
     let ready = {
         let mut state = world.state.lock();

@@ -69,7 +69,7 @@ async fn the_smart_robot_answers() {
     let url = simulator.origin.replace("http", "ws");
     let robot = tokio::spawn(async move { smart_robot::run(&url, 1).await.map_err(|error| error.to_string()) });
     let what = RobotWhat::Text("排产进度？".into());
-    let question = RobotSaid { bot_id: "aibdemo".into(), userid: "lisi".into(), chatid: None, what };
+    let question = RobotSaid { bot_id: "aibdemo".into(), userid: "lisi".into(), chatid: None, msgid: None, what };
     while simulator.control.tell_robot(&question).await.error.is_some() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -35,7 +35,7 @@ async fn connect(simulator: &Running) -> LongConnection {
 }
 
 fn says(userid: &str, what: RobotWhat) -> RobotSaid {
-    RobotSaid { bot_id: BOT.into(), userid: userid.into(), chatid: None, what }
+    RobotSaid { bot_id: BOT.into(), userid: userid.into(), chatid: None, msgid: None, what }
 }
 
 async fn tell(simulator: &Running, robot: &mut LongConnection, what: RobotWhat) -> Told {
@@ -166,6 +166,35 @@ async fn a_broken_connection_is_made_anew_and_what_waits_is_sent() {
     robot.sender().push(&to, &Reply::Markdown("还在".into())).await.unwrap();
     assert!(matches!(robot.next().await, Some(ConnectionEvent::Connected)));
     assert_eq!(last(&simulator).body["markdown"]["content"], "还在");
+}
+
+#[tokio::test]
+async fn what_came_before_a_connection_is_closed_is_handed_over_and_a_dropped_one_does_not_come_back() {
+    let simulator = start().await;
+    let robot = connect(&simulator).await;
+    for i in 0..3 {
+        let told = simulator.control.tell_robot(&says("zhangsan", RobotWhat::Text(i.to_string()))).await;
+        assert_eq!(told.error, None);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let rest = robot.close().await;
+    assert_eq!(rest.iter().filter(|event| matches!(event, ConnectionEvent::Told(_))).count(), 3, "{rest:?}");
+    let patient = settings(&simulator).reconnect(Duration::from_millis(200), 5);
+    let mut robot = LongConnection::open(transport(&simulator), patient).await.unwrap();
+    robot.next().await.unwrap();
+    simulator.control.fault(Fault::new(Trouble::ResetBefore).on("aibot_send_msg").times(1));
+    let to = Conversation::Member("zhangsan".into());
+    let sender = robot.sender();
+    let push = tokio::spawn(async move { sender.push(&to, &Reply::Markdown("x".into())).await });
+    assert!(matches!(robot.next().await, Some(ConnectionEvent::Lost { .. })));
+    push.abort();
+    drop(robot);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(subscriptions(&simulator), 2, "nobody asked it to come back");
+}
+
+fn subscriptions(simulator: &Running) -> usize {
+    simulator.control.requests().iter().filter(|request| request.path == "/aibot/aibot_subscribe").count()
 }
 
 #[tokio::test]

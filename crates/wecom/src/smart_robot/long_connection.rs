@@ -78,6 +78,14 @@ impl ConnectionSettings {
         self
     }
 
+    /// Checks where it leads.
+    ///
+    /// # Errors
+    /// [`LongConnectionError::Url`].
+    pub fn check_url(&self) -> Result<(), LongConnectionError> {
+        connection::origin_of(&self.url).map(drop)
+    }
+
     /// Sets how often a ping is sent; default 30 s. Two unanswered ones end the connection.
     #[must_use]
     pub fn ping_every(mut self, every: Duration) -> Self {
@@ -93,6 +101,7 @@ impl ConnectionSettings {
     }
 
     /// Sets how long to wait before connecting again, doubled up to 30 s, and how often in a row; default 1 s, 10 times.
+    /// A refusal is met five times at most.
     #[must_use]
     pub fn reconnect(mut self, first: Duration, attempts: u32) -> Self {
         self.first_backoff = first;
@@ -133,6 +142,18 @@ pub struct Told {
     /// What.
     pub callback: RobotCallback,
     req_id: String,
+}
+
+impl Told {
+    /// Puts together again what was kept: the callback, and the id that an answer refers to.
+    pub fn new(callback: RobotCallback, req_id: impl Into<String>) -> Self {
+        Self { callback, req_id: req_id.into() }
+    }
+
+    /// Returns the id that an answer refers to.
+    pub fn req_id(&self) -> &str {
+        &self.req_id
+    }
 }
 
 /// A command was not carried out, or a connection not made.
@@ -216,6 +237,17 @@ impl LongConnection {
     /// Waits for what happens next; `None` after the last event.
     pub async fn next(&mut self) -> Option<ConnectionEvent> {
         self.events.recv().await
+    }
+
+    /// Ends the connection, as soon as no sender of it is left, and returns what came until then.
+    pub async fn close(self) -> Vec<ConnectionEvent> {
+        let Self { mut events, sender } = self;
+        drop(sender);
+        let mut rest = Vec::new();
+        while let Some(event) = events.recv().await {
+            rest.push(event);
+        }
+        rest
     }
 
     /// Returns what answers and writes; any number may be used at once.

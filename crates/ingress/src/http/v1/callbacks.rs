@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{audit, read_json};
-use crate::callback::{CallbackTry, KeyPair};
+use crate::callback::{CallbackTry, ConnectionState, KeyPair};
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
@@ -25,7 +25,7 @@ const KEY_LENGTH: usize = 43;
 /// A callback.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CallbackView {
-    /// Its configured name: the URL ends in `/callback/NAME`.
+    /// Its configured name: the URL ends in `/callback/NAME`, if it has one.
     name: String,
     /// `app`, `contacts` or `smart_robot`.
     kind: &'static str,
@@ -36,6 +36,32 @@ pub(super) struct CallbackView {
     has_keys: bool,
     /// Whether they were set while a gateway ran, in place of configured ones.
     keys_set: bool,
+    /// How a smart robot's long connection is; absent for what is called by URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<ConnectionView>,
+}
+
+/// A smart robot's long connection.
+#[derive(Serialize, ToSchema)]
+struct ConnectionView {
+    /// `connecting`, `connected`, `away` (it is tried again), `refused` by WeCom, or `replaced` by another program's.
+    state: &'static str,
+    /// Since when, RFC 3339; absent before anything was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    /// WeCom's errcode, if it is not connected; -1 where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<i32>,
+    /// Why it is not connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<ConnectionState> for ConnectionView {
+    fn from(state: ConnectionState) -> Self {
+        let (code, reason) = state.reason.unzip();
+        Self { state: state.phase.name(), since: state.since.map(|since| since.to_string()), code, reason }
+    }
 }
 
 /// Keys, as WeCom's console shows them.
@@ -70,9 +96,9 @@ pub(super) struct AttemptView {
     /// From where.
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
-    /// `verify`, or what was posted.
+    /// `verify`, what was posted, or `connect` for a smart robot's long connection.
     kind: String,
-    /// The code of WeCom's sample library, if it was refused: -40001 to -40011.
+    /// The code of WeCom's sample library, if it was refused: -40001 to -40011; for a connection WeCom's errcode, or -1.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<i32>,
     /// Why it was refused.
@@ -105,7 +131,8 @@ pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<
     let view = |name: String| {
         let config = api.callbacks.config(&name)?;
         let (keys_set, has_keys) = api.callbacks.has_keys(&name);
-        Some(CallbackView { name, kind: config.kind.name(), app: config.app, has_keys, keys_set })
+        let connection = api.callbacks.connection(&name).map(ConnectionView::from);
+        Some(CallbackView { name, kind: config.kind.name(), app: config.app, has_keys, keys_set, connection })
     };
     Ok(Json(api.callbacks.names().into_iter().filter_map(view).collect()))
 }
@@ -143,6 +170,15 @@ pub(super) async fn set_keys(
         return Err(Violation::new("invalid", "encoding_aes_key", "is not 43 letters and digits")
             .with_hint("copy the EncodingAESKey from the page where the callback is set up")
             .into());
+    }
+    if state.callbacks.connection(&name).is_some() {
+        return Err(Violation::new(
+            "invalid",
+            "token",
+            "is not what this callback has: it is a smart robot's long connection",
+        )
+        .with_hint("its bot_id and secret are in the configuration; without them it is called by URL, with keys")
+        .into());
     }
     if state.callbacks.config(&name).is_none() {
         let names = state.callbacks.names().join(", ");

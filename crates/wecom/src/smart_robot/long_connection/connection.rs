@@ -26,6 +26,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const REFUSALS: u32 = 5;
 /// Pings in a row that may stay unanswered.
 const UNANSWERED_PINGS: u32 = 2;
+/// How often it is looked whether a broken connection is still needed.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Events that are held while nobody takes them, beside those in the channel.
 const UNTAKEN: usize = 10_000;
 /// The largest message: a chunk of an upload in base64, and room.
@@ -111,7 +113,12 @@ impl Connection {
                 End::Broken(reason) => {
                     // Whether anybody listens shows at the next event.
                     let _nobody = events.send(ConnectionEvent::Lost { reason }).await;
-                    match self.connect_again().await {
+                    let again = tokio::select! {
+                        again = self.connect_again() => again,
+                        // Not again in a place that somebody else may have by then.
+                        () = unneeded(&waiting) => return,
+                    };
+                    match again {
                         Ok(()) => continue,
                         Err(error) => ConnectionEvent::Ended(error),
                     }
@@ -146,8 +153,15 @@ impl Connection {
     }
 }
 
+/// Waits until nobody can send any more.
+async fn unneeded(waiting: &mpsc::Receiver<Command>) {
+    while !waiting.is_closed() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// Reads a `wss` URL as where to connect to.
-fn origin_of(text: &str) -> Result<Uri, LongConnectionError> {
+pub(super) fn origin_of(text: &str) -> Result<Uri, LongConnectionError> {
     // A URL may hold a password: only what is behind it is repeated.
     let shown = || text.rsplit('@').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
     let invalid = || LongConnectionError::Url(shown().to_owned());
@@ -277,7 +291,11 @@ async fn serve(
                 continue;
             }
             command = waiting.recv() => match command {
-                None => return End::Unneeded,
+                None => {
+                    // What came is still handed over, as far as there is room.
+                    untaken.into_iter().for_each(|event| drop(events.try_send(event)));
+                    return End::Unneeded;
+                }
                 Some(command) => {
                     queues.put(command);
                     queues.ready(settings.ack_timeout)
