@@ -17,8 +17,8 @@ pub use ledger::{
     CallbackKeys, Callbacks, CancelAnswer, Claim, Claimed, Claims, Clicks, ClosedDigest, Companion, DedupeEntry,
     DeliveryRecord, DigestClosing, Directory, Division, DueEscalation, Effects, FeedbackRecord, FrontToken,
     HeardAnswer, HeardRecord, Idempotency, KeyUse, Keys, LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind,
-    LookedUp, Media, MediaRecord, MessageFilter, MessageRecord, MessageSummary, Moving, PendingRecall, Posted, Queue,
-    Records, RetryAnswer, Schedule, ScheduleRecord, Schedules, Sealing, SealingState, SentTo, Settled, Settlement,
-    StatRow, TemplateFigures, TemplateRecord, Templates, Told, Upkeep, Upload, WebhookBacklog, WebhookEvent, Webhooks,
-    Word,
+    LookedUp, Media, MediaReader, MediaRecord, MediaWriter, MessageFilter, MessageRecord, MessageSummary, Moving,
+    PendingRecall, Posted, Queue, Records, RetryAnswer, Schedule, ScheduleRecord, Schedules, Sealing, SealingState,
+    SentTo, Settled, Settlement, StatRow, TemplateFigures, TemplateRecord, Templates, Told, Upkeep, Upload,
+    WebhookBacklog, WebhookEvent, Webhooks, Word,
 };
