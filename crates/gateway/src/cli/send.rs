@@ -52,7 +52,7 @@ pub(super) struct SendArguments {
     /// Send every line of a file of NDJSON submissions; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["content", "to", "party", "tag", "robot", "direct", "wait"])]
     batch: Option<PathBuf>,
-    /// What is too long: reject, split, truncate or file
+    /// What is too long or too large: reject, split, truncate, file or link
     #[arg(long, value_name = "WAY")]
     overflow: Option<String>,
     /// Make harmless what a stranger may have typed
