@@ -29,6 +29,7 @@ mod schema;
 mod sealed;
 mod search;
 mod settle;
+mod shelf;
 mod stats;
 mod templates;
 mod upkeep;
@@ -45,9 +46,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use self::commit_number::CommitNumber;
-use self::media::Shelf;
 use self::memory::Memory;
 use self::readers::Readers;
+use self::shelf::Shelf;
 use self::writer::Writer;
 use crate::sealing::{KeyFileError, Keyring};
 
@@ -288,6 +289,7 @@ impl SqliteLedger {
         let key_file = key_file.map_or_else(|| data_dir.join(KEY_FILE), Path::to_owned);
         let file = File { path, memory: false, keyring: Keyring::read(key_file)?, clock: clock.clone() };
         let shelf = Shelf::Folder(data_dir.join("media"));
+        shelf.tidy().map_err(directory)?;
         tokio::task::spawn_blocking(move || Self::start(file, shelf, clock, Some((lock, numbers, accept_loss))))
             .await
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))

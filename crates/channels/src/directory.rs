@@ -117,6 +117,10 @@ impl Channel for DirectoryLookup {
         self.app.parts(content, options).map(|_| vec![content.clone()])
     }
 
+    fn exceeds(&self, content: &Content, file_size: Option<u64>) -> bool {
+        self.app.exceeds(content, file_size)
+    }
+
     fn longest(&self, _kind: ContentKind) -> Option<usize> {
         None
     }

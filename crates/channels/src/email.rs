@@ -13,12 +13,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use domain::{
-    Attempt, CallLimits, Content, ContentKind, FailureClass, Lane, Options, Quota, Reason, RecipientSet, Violation,
+    Attempt, CallLimits, Content, ContentKind, FailureClass, Lane, Options, Overflow, Quota, Reason, RecipientSet,
+    Violation,
 };
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use parking_lot::Mutex;
 use pipeline::ports::{Channel, MediaKind, RecallAnswer, UploadAnswer};
+
+use crate::fit::is_file;
+use crate::notice;
 
 pub use self::server::{MailServer, MailServerError};
 
@@ -147,8 +151,18 @@ impl Channel for Email {
         None
     }
 
-    fn parts(&self, content: &Content, _options: &Options) -> Result<Vec<Content>, Vec<Violation>> {
-        Ok(vec![content.clone()])
+    fn parts(&self, content: &Content, options: &Options) -> Result<Vec<Content>, Vec<Violation>> {
+        Ok(vec![match (options.overflow, content.link()) {
+            // A mail says everything, and holds what servers take.
+            (Overflow::Link, Some(link)) if self.exceeds(content, Some(link.size)) => {
+                notice::of(content, link, &[ContentKind::Markdown])
+            }
+            _ => content.clone(),
+        }])
+    }
+
+    fn exceeds(&self, content: &Content, file_size: Option<u64>) -> bool {
+        is_file(content.kind()) && file_size.is_some_and(|size| size > render::MOST_FILE_BYTES as u64)
     }
 
     fn longest(&self, _kind: ContentKind) -> Option<usize> {

@@ -68,6 +68,10 @@ impl Channel for FileChannel {
         self.inner.parts(content, options)
     }
 
+    fn exceeds(&self, content: &Content, file_size: Option<u64>) -> bool {
+        self.inner.exceeds(content, file_size)
+    }
+
     fn longest(&self, kind: ContentKind) -> Option<usize> {
         self.inner.longest(kind)
     }

@@ -21,6 +21,7 @@ mod email;
 mod fetch;
 mod file;
 mod fit;
+mod notice;
 mod post;
 mod recording;
 mod upstream;

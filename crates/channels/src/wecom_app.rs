@@ -20,7 +20,7 @@ use wecom::{AgentId, Client, MsgId, limits};
 
 use crate::company::CompanyApis;
 use crate::config::{Audience, Readers};
-use crate::fit::Carries;
+use crate::fit::{Carries, largest_upload};
 use crate::{upstream, verdict};
 
 /// How long WeCom recognises a repeat of an identical request.
@@ -72,6 +72,7 @@ const IN_WECOM: Carries = Carries {
         ContentKind::TemplateCard,
     ],
     longest,
+    largest: largest_upload,
     name: "an application",
 };
 /// What the WeChat plugin shows, too: no markdown, no cards, no mini-program notices (path/90236).
@@ -87,6 +88,7 @@ const IN_WECHAT: Carries = Carries {
         ContentKind::MpNews,
     ],
     longest,
+    largest: largest_upload,
     name: "an application read in WeChat",
 };
 
@@ -153,6 +155,10 @@ impl Channel for WecomApp {
 
     fn parts(&self, content: &Content, options: &Options) -> Result<Vec<Content>, Vec<Violation>> {
         self.carries().parts(content, options)
+    }
+
+    fn exceeds(&self, content: &Content, file_size: Option<u64>) -> bool {
+        self.carries().exceeds(content, file_size)
     }
 
     fn longest(&self, kind: ContentKind) -> Option<usize> {

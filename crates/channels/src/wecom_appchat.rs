@@ -17,7 +17,7 @@ use wecom::api::appchat::{CreateChat, GetChat, SendChatMessage, UpdateChat};
 use wecom::{Client, ErrCode, limits};
 
 use crate::company::CompanyApis;
-use crate::fit::Carries;
+use crate::fit::{Carries, largest_upload};
 use crate::{verdict, wecom_app};
 
 /// Speaks in one group chat.
@@ -73,6 +73,7 @@ const CARRIES: Carries = Carries {
         ContentKind::MpNews,
     ],
     longest,
+    largest: largest_upload,
     name: "a group chat",
 };
 
@@ -208,6 +209,10 @@ impl Channel for WecomAppchat {
 
     fn parts(&self, content: &Content, options: &Options) -> Result<Vec<Content>, Vec<Violation>> {
         CARRIES.parts(content, options)
+    }
+
+    fn exceeds(&self, content: &Content, file_size: Option<u64>) -> bool {
+        CARRIES.exceeds(content, file_size)
     }
 
     fn longest(&self, kind: ContentKind) -> Option<usize> {

@@ -15,7 +15,7 @@ use wecom::api::media::UploadMedia;
 use wecom::api::robot::{RobotImage, RobotMessage, RobotUploadKind};
 use wecom::{RobotClient, limits};
 
-use crate::fit::Carries;
+use crate::fit::{Carries, largest_upload};
 use crate::verdict;
 
 /// Sends as one robot.
@@ -40,6 +40,7 @@ const CARRIES: Carries = Carries {
         ContentKind::TemplateCard,
     ],
     longest,
+    largest,
     name: "a robot",
 };
 
@@ -48,6 +49,14 @@ fn longest(kind: ContentKind) -> Option<usize> {
         ContentKind::Text => Some(limits::ROBOT_TEXT_BYTES),
         ContentKind::Markdown | ContentKind::MarkdownV2 => Some(limits::ROBOT_MARKDOWN_BYTES),
         _ => None,
+    }
+}
+
+/// A picture stands in the message, and may be no larger than that (path/99110).
+fn largest(kind: ContentKind) -> Option<u64> {
+    match kind {
+        ContentKind::Image => Some(limits::ROBOT_IMAGE_BYTES as u64),
+        _ => largest_upload(kind),
     }
 }
 
@@ -84,6 +93,10 @@ impl Channel for WecomRobot {
 
     fn parts(&self, content: &Content, options: &Options) -> Result<Vec<Content>, Vec<Violation>> {
         CARRIES.parts(&render::plain_card(content), options)
+    }
+
+    fn exceeds(&self, content: &Content, file_size: Option<u64>) -> bool {
+        CARRIES.exceeds(content, file_size)
     }
 
     fn longest(&self, kind: ContentKind) -> Option<usize> {
@@ -147,7 +160,8 @@ impl Channel for WecomRobot {
 fn inline_image(content: &[u8]) -> UploadAnswer {
     if content.len() > limits::ROBOT_IMAGE_BYTES {
         let text = format!("the picture has {} bytes; a robot takes {}", content.len(), limits::ROBOT_IMAGE_BYTES);
-        let reason = Reason::new("too_long", text).with_hint("send a smaller one, or send it as a file");
+        let reason = Reason::new("too_long", text)
+            .with_hint("send a smaller one, send it as a file, or by `overflow = \"link\"`");
         return UploadAnswer::Failed(Attempt::Refused { class: FailureClass::Rejected, reason });
     }
     match serde_json::to_string(&RobotImage::of(content)) {

@@ -3,6 +3,7 @@
 //! The object stays JSON text from the caller to the channel: the channel that sends it owns its fields and limits,
 //! and checks them before anything is accepted. Its stored form carries a version, since it outlives this binary.
 
+mod file_link;
 mod html;
 mod links;
 mod outline;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use self::file_link::FileLink;
 pub use self::outline::{Link, Outline, Paragraph, fit};
 
 /// The kinds of content, named as WeCom names its message types.
@@ -106,15 +108,19 @@ impl FromStr for ContentKind {
 pub struct Content {
     kind: ContentKind,
     object: Arc<str>,
+    /// Where all of it can be had by those whose channel does not carry it.
+    link: Option<Arc<FileLink>>,
 }
 
 impl Content {
-    /// The version of the stored form that this binary writes.
+    /// The version of the stored form of a content without a link.
     pub const STORED_VERSION: u8 = 1;
+    /// The version of the stored form of one with a link, which stands before the object.
+    const STORED_WITH_LINK: u8 = 2;
 
     /// Takes an object as WeCom spells it, as JSON text.
     pub fn new(kind: ContentKind, object: impl Into<Arc<str>>) -> Self {
-        Self { kind, object: object.into() }
+        Self { kind, object: object.into(), link: None }
     }
 
     /// Makes content of one string: text, markdown or `markdown_v2`.
@@ -125,6 +131,22 @@ impl Content {
     /// Returns the kind.
     pub fn kind(&self) -> ContentKind {
         self.kind
+    }
+
+    /// Returns where all of it can be had by those whose channel does not carry it.
+    pub fn link(&self) -> Option<&FileLink> {
+        self.link.as_deref()
+    }
+
+    /// Says where all of it can be had, or that it can be had nowhere else.
+    #[must_use]
+    pub fn with_link(self, link: Option<FileLink>) -> Self {
+        Self { link: link.map(Arc::new), ..self }
+    }
+
+    /// Puts another object in the place of its own.
+    fn with_object(&self, object: String) -> Self {
+        Self { object: object.into(), ..self.clone() }
     }
 
     /// Returns the object as JSON text.
@@ -181,15 +203,18 @@ impl Content {
         match serde_json::from_str::<serde_json::Map<_, _>>(&self.object) {
             Ok(mut object) => {
                 object.insert("content".to_owned(), text.into());
-                Self::new(self.kind, serde_json::Value::Object(object).to_string())
+                self.with_object(serde_json::Value::Object(object).to_string())
             }
             Err(_) => self.clone(),
         }
     }
 
-    /// Writes the stored form: version, kind, object.
+    /// Writes the stored form: version, kind, link if there is one, object.
     pub fn to_stored(&self) -> String {
-        format!("{} {} {}", Self::STORED_VERSION, self.kind, self.object)
+        match &self.link {
+            None => format!("{} {} {}", Self::STORED_VERSION, self.kind, self.object),
+            Some(link) => format!("{} {} {} {}", Self::STORED_WITH_LINK, self.kind, link.to_stored(), self.object),
+        }
     }
 
     /// Reads a stored form; `None` if this binary does not know its version or kind.
@@ -197,8 +222,15 @@ impl Content {
         let mut parts = text.splitn(3, ' ');
         let version: u8 = parts.next()?.parse().ok()?;
         let kind = parts.next()?.parse().ok()?;
-        let object = parts.next()?;
-        (version == Self::STORED_VERSION).then(|| Self::new(kind, object))
+        let rest = parts.next()?;
+        match version {
+            Self::STORED_VERSION => Some(Self::new(kind, rest)),
+            Self::STORED_WITH_LINK => {
+                let (link, object) = FileLink::from_stored(rest)?;
+                Some(Self::new(kind, object).with_link(Some(link)))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -241,7 +273,17 @@ mod tests {
     #[test]
     fn the_stored_form_reads_back() {
         let content = Content::new(ContentKind::TextCard, r#"{"title": "a b"}"#);
-        assert_eq!(Content::from_stored(&content.to_stored()), Some(content));
+        assert_eq!(Content::from_stored(&content.to_stored()).as_ref(), Some(&content));
+        let link = FileLink {
+            media: crate::MediaId::from_bytes([7; 16]),
+            file_name: "计划 \"终\" {1}.pdf".to_owned(),
+            size: 26_214_400,
+            url: "https://h.example/f/00".to_owned(),
+            until: crate::Timestamp::from_millis(1_790_000_000_000),
+        };
+        let linked = content.with_link(Some(link));
+        assert_eq!(Content::from_stored(&linked.to_stored()), Some(linked));
+        assert_eq!(Content::from_stored("2 text {} {}"), None);
         assert_eq!(Content::from_stored("2 text {}"), None);
         assert_eq!(Content::from_stored("1 hologram {}"), None);
     }

@@ -32,7 +32,7 @@ pub use caller::{
     AllowList, Allowance, ApiKeyRecord, CallerId, Grant, KeyKind, Limits, Scope, Scopes, SigningSecret, UnknownScope,
 };
 pub use circuit_breaker::{Admission, BreakerPolicy, CircuitBreaker, LaneState};
-pub use content::{Content, ContentKind, Link, Outline, Paragraph, UnknownContentKind, fit};
+pub use content::{Content, ContentKind, FileLink, Link, Outline, Paragraph, UnknownContentKind, fit};
 pub use dedupe::{DEDUPE_KEY_MAX_BYTES, Dedupe, DedupeBy, RequestHash};
 pub use delivery::{
     Delivery, DeliveryState, ESCALATION, Lane, Placed, RecipientState, Standing, handle_with_code, msgid_of,

@@ -102,11 +102,13 @@ pub enum Overflow {
     Truncate,
     /// It is sent as a file.
     File,
+    /// The gateway keeps it, and a notice with a link is sent: of texts as of files.
+    Link,
 }
 
 impl Overflow {
     /// Every way.
-    pub const ALL: [Self; 4] = [Self::Reject, Self::Split, Self::Truncate, Self::File];
+    pub const ALL: [Self; 5] = [Self::Reject, Self::Split, Self::Truncate, Self::File, Self::Link];
 
     /// Returns the name used in submissions.
     pub fn name(self) -> &'static str {
@@ -115,6 +117,7 @@ impl Overflow {
             Self::Split => "split",
             Self::Truncate => "truncate",
             Self::File => "file",
+            Self::Link => "link",
         }
     }
 }

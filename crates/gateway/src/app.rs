@@ -18,9 +18,9 @@ use ingress::http::{Api, HttpConfig, KeyRing};
 use pipeline::ports::{Channels, Clock, Ledger, LedgerErrorKind};
 use pipeline::signature::Nonces;
 use pipeline::{
-    Allowances, Answered, Broadcaster, DirectoryKeeper, DispatchConfig, Dispatcher, Feedback, Fetch, Heartbeats,
-    Intake, IntakeConfig, Links, Post, ReadSubmission, Routing, Scheduler, SweepConfig, Sweeper, TemplateBook,
-    VariableSources, WatchConfig, Watcher, WebhookSender,
+    Allowances, Answered, Broadcaster, DirectoryKeeper, DispatchConfig, Dispatcher, Feedback, Fetch, FileLinks,
+    Heartbeats, Intake, IntakeConfig, Links, Post, ReadSubmission, Routing, Scheduler, SweepConfig, Sweeper,
+    TemplateBook, VariableSources, WatchConfig, Watcher, WebhookSender,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -38,7 +38,7 @@ const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Person-times a day that WeCom allows an application for each account of its company (path/90312).
 const PERSON_TIMES_PER_ACCOUNT: u32 = 200;
 
-/// The name of the secret that counted links are signed with.
+/// The name of the secret that links are signed with, counted ones and those to files.
 const LINKS: &str = "links";
 /// How often it is written down what keys with a limit have sent.
 const NOTE_USES_EVERY: Duration = Duration::from_secs(1);
@@ -273,12 +273,13 @@ impl House {
             dispatch,
             ways,
         );
-        let links = match &config.public_url {
-            Some(public_url) => Some(Links::new(public_url, backends.ledger.own_secret(LINKS).await?.into())),
-            None => None,
+        let (links, file_links) = links(config, backends.ledger.as_ref()).await?;
+        let intake_config = IntakeConfig {
+            idempotency_window: IDEMPOTENCY_WINDOW,
+            waiting: config.http.waiting,
+            links: links.clone(),
+            file_links: file_links.clone(),
         };
-        let intake_config =
-            IntakeConfig { idempotency_window: IDEMPOTENCY_WINDOW, waiting: config.http.waiting, links: links.clone() };
         let metrics = observe::metrics();
         let handle = dispatcher.handle();
         let recaller = handle.recaller();
@@ -326,6 +327,7 @@ impl House {
             hooks,
             callbacks,
             links,
+            file_links,
             front,
             front_tokens,
             verify_files: config.http.verify_files.clone(),
@@ -386,6 +388,14 @@ impl House {
     fn key_folder(config: &Config) -> Option<&Path> {
         (config.ledger.engine == LedgerEngine::Sqlite).then_some(config.data_dir.as_path())
     }
+}
+
+/// What makes and reads links to this gateway, if it can be reached.
+async fn links(config: &Config, ledger: &dyn Ledger) -> anyhow::Result<(Option<Links>, Option<FileLinks>)> {
+    let Some(public_url) = &config.public_url else { return Ok((None, None)) };
+    let secret = ledger.own_secret(LINKS).await?;
+    let file_links = FileLinks::new(public_url, secret.clone().into(), config.media.link_life.0);
+    Ok((Some(Links::new(public_url, secret.into())), Some(file_links)))
 }
 
 fn sweep_config(config: &Config) -> SweepConfig {
@@ -556,6 +566,7 @@ fn http_config(config: &Config) -> HttpConfig {
         trusted_proxies: config.http.trusted_proxies.clone(),
         simple_signatures: config.http.simple_signatures,
         body_timeout: config.http.body_timeout.0,
+        largest_file: config.media.largest_mib * 1024 * 1024,
         retry_deadline: config.retry.deadline.0,
     }
 }

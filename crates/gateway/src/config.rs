@@ -38,7 +38,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where files are kept.
     pub data_dir: PathBuf,
-    /// Where this gateway is reached from outside; needed to count clicks.
+    /// Where this gateway is reached from outside; needed to count clicks and to link to files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
     /// Whether a proxy in front ends TLS; needed to listen beyond loopback.
@@ -104,6 +104,8 @@ pub struct Config {
     pub encryption: EncryptionSection,
     /// How long things are kept.
     pub retention: RetentionSection,
+    /// Files that messages carry or link to.
+    pub media: MediaSection,
     /// The HTTP server.
     pub http: HttpSection,
     /// Metrics and the API's description.
@@ -156,6 +158,7 @@ impl Default for Config {
             schedules: SchedulesSection::default(),
             encryption: EncryptionSection::default(),
             retention: RetentionSection::default(),
+            media: MediaSection::default(),
             http: HttpSection::default(),
             metrics: MetricsSection::default(),
             log: LogSection::default(),
@@ -387,6 +390,16 @@ section!(
     RetentionSection {
         /// How long settled messages are kept.
         messages: Span = Span::seconds(90 * 24 * 3600),
+    }
+);
+
+section!(
+    /// `[media]`
+    MediaSection {
+        /// The largest file that is taken, in MiB.
+        largest_mib: u64 = 20,
+        /// How long links to files are good.
+        link_life: Span = Span::seconds(7 * 24 * 3600),
     }
 );
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::callback::{self, CallbackBook};
 use crate::click;
+use crate::file_link;
 use crate::front::{self, FrontConfig, FrontTokens};
 use crate::hooks::{self, Hooks};
 use axum::extract::{Request, State};
@@ -36,7 +37,7 @@ pub(crate) use v1::read_body;
 pub const MAX_BODY: usize = 1024 * 1024;
 /// The largest batch, in bytes.
 pub const MAX_BATCH: usize = 64 * 1024 * 1024;
-/// The largest upload, in bytes: a file of 20 MiB and what surrounds it.
+/// The largest upload that is read whole, in bytes: a file of 20 MiB and what surrounds it.
 pub const MAX_UPLOAD: usize = 20 * 1024 * 1024 + 64 * 1024;
 
 /// Whatever is below this needs a key.
@@ -72,6 +73,8 @@ pub struct Api {
     pub callbacks: Arc<CallbackBook>,
     /// Reads links that are counted; without it there are none.
     pub links: Option<pipeline::Links>,
+    /// Reads links to files; without it there are none.
+    pub file_links: Option<pipeline::FileLinks>,
     /// What the drop-in front knows, and the tokens that it handed out.
     pub front: FrontConfig,
     /// See [`Api::front`].
@@ -109,6 +112,8 @@ pub struct HttpConfig {
     pub simple_signatures: bool,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
+    /// The largest file that is taken, in bytes.
+    pub largest_file: u64,
     /// How long a delivery that is retried by hand has before it is given up.
     pub retry_deadline: Duration,
 }
@@ -134,6 +139,7 @@ pub fn router(api: Api) -> Router {
         .merge(callback::router())
         .merge(front::router())
         .merge(click::router())
+        .merge(file_link::router())
         .route("/{file}", axum::routing::get(verify_file))
         .fallback(async || {
             ApiError::not_found("there is nothing at this path").with_hint("the API is described at /docs")

@@ -5,6 +5,8 @@
 
 pub mod callback;
 mod click;
+mod file_link;
+mod files;
 pub mod front;
 pub mod hooks;
 pub mod http;

@@ -10,6 +10,8 @@
 
 mod allowance;
 mod content;
+mod files;
+mod overflow;
 mod people;
 mod to_its_end;
 
@@ -25,17 +27,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::allowance::Allowances;
 use self::content::Ready;
+pub use self::files::IncomingFile;
 use self::people::Named;
 use self::to_its_end::ToItsEnd;
 use crate::crash_point;
 use crate::dispatch::{DispatcherHandle, Reservation};
+use crate::file_links::FileLinks;
 use crate::ids::IdSource;
 use crate::links::Links;
 use crate::media::Fetch;
 use crate::ports::{Accepted, Admission, BornLeased, Claimed, Clock, DedupeEntry, Idempotency, Ledger, LedgerError};
 use crate::routing::{Parcel, Planned, Planner, own_recipients, request_hash, speaks_to_group};
 use crate::telemetry::{
-    Happening as _, LedgerFailed, MessageDuplicate, MessageRefused, MessageReplayed, MessagesAccepted,
+    FileLinked, Happening as _, LedgerFailed, MessageDuplicate, MessageRefused, MessageReplayed, MessagesAccepted,
 };
 use crate::templates::TemplateBook;
 
@@ -48,6 +52,8 @@ pub struct IntakeConfig {
     pub waiting: usize,
     /// Puts redirects in the place of links that are counted; without it none are.
     pub links: Option<Links>,
+    /// Links to files that the gateway keeps; without it there are none.
+    pub file_links: Option<FileLinks>,
 }
 
 /// Proof that a message is on disk.
@@ -339,6 +345,7 @@ impl Intake {
         let choose = || self.planner.choose(grant.caller.as_str(), &submission.tags, submission.priority, now);
         let choice = submission.route.is_none().then(choose);
         let ready = self.rendered(grant, submission)?;
+        let ready = self.as_if_kept(grant, ready, now);
         let (drawn, planned) = self.draw(grant, ready, self.ids.next(now), now)?;
         let deliveries = planned.into_iter().map(|planned| planned.delivery).collect();
         Ok(Way { choice, deliveries, ..drawn.way })
@@ -352,7 +359,7 @@ impl Intake {
     fn prepare(&self, grant: &Grant, mut ready: Ready, now: Timestamp) -> Result<Prepared, AcceptError> {
         let id = self.ids.next(now);
         // Two messages that say the same are the same, whatever their links are called.
-        let said = ready.content.clone();
+        let said = ready.content.clone().with_link(None);
         let links = self.count_links(&mut ready, id);
         let idempotency = ready.submission.idempotency.clone().map(|(key, hash)| Idempotency {
             key,
@@ -440,6 +447,7 @@ impl Intake {
         submission.webhook = self.webhook_of(grant, submission.webhook.take())?;
         submission.options.overflow =
             submission.overflow.or(route.as_ref().and_then(|route| route.overflow)).unwrap_or_default();
+        self.check_overflow(submission.options.overflow)?;
         let due_at = submission.send_at.unwrap_or(now).max(now);
         let quiet = self.planner.quiet_of(route.as_deref());
         let due_at = self.planner.routing.free_from(quiet, submission.priority, due_at);
@@ -601,6 +609,9 @@ impl Door {
         };
         match accepted {
             Accepted::New { leases } => {
+                if admission.message.content.link().is_some() {
+                    FileLinked.emit();
+                }
                 let (id, sole) = (admission.message.id, admission.deliveries.len() == 1);
                 let mut waiting: Vec<bool> = vec![true; admission.deliveries.len()];
                 for Reserved { index, place, request } in reservations {

@@ -222,7 +222,7 @@ impl Feedback {
                 let name = file_name.unwrap_or(name);
                 let size = content.len();
                 let kept = self.intake.keep(&grant, name.clone(), content, self.clock.now()).await;
-                kept.map(|id| json!({ "id": id.to_string(), "file_name": name, "size": size }))
+                kept.map(|file| json!({ "id": file.id.to_string(), "file_name": name, "size": size }))
                     .map_err(|error| error.to_string())
             }
             Err(error) => Err(error),

@@ -12,6 +12,7 @@ mod directory;
 mod dispatch;
 mod escalation;
 mod feedback;
+mod file_links;
 mod ids;
 mod links;
 mod media;
@@ -30,7 +31,7 @@ pub mod ports;
 pub mod signature;
 pub mod telemetry;
 
-pub use accept::{AcceptError, Allowances, Intake, IntakeConfig, Receipt, Way};
+pub use accept::{AcceptError, Allowances, IncomingFile, Intake, IntakeConfig, Receipt, Way};
 pub use broadcasts::{Begun, BroadcastError, Broadcaster, LARGEST_GROUP, MOST_ROWS, Tried, Wanted};
 pub use crash_point::{CRASH_POINTS, crash_point};
 pub use directory::{
@@ -38,6 +39,7 @@ pub use directory::{
 };
 pub use dispatch::{DispatchConfig, Dispatcher, DispatcherHandle, LaneQuotas, QuotaUse, claim_order, window_name};
 pub use feedback::{CARD_UPDATE, Feedback, FeedbackConfig, card_target, smart_robot_target};
+pub use file_links::{DeadLink, FileLinks};
 pub use links::Links;
 pub use media::Fetch;
 pub use recall::{RecallError, Recalled, Recaller};

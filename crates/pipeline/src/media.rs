@@ -81,20 +81,26 @@ fn collect(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// Refuses a file that is larger than WeCom takes of its kind (path/90253).
-pub(crate) fn check_size(kind: ContentKind, record: &MediaRecord) -> Result<(), Violation> {
+/// Whether a content is one file, and perhaps its title.
+pub(crate) fn is_file(kind: ContentKind) -> bool {
+    matches!(kind, ContentKind::Image | ContentKind::Voice | ContentKind::Video | ContentKind::File)
+}
+
+/// Refuses a file that is larger than WeCom takes of its kind (path/90253), or too small. One that is `linked` where it is
+/// too large may have any size.
+pub(crate) fn check_size(kind: ContentKind, record: &MediaRecord, linked: bool) -> Result<(), Violation> {
     const MIB: u64 = 1024 * 1024;
     let most = match kind_of(kind) {
         MediaKind::Image | MediaKind::Video => 10 * MIB,
         MediaKind::Voice => 2 * MIB,
         MediaKind::File => 20 * MIB,
     };
-    if record.size <= 5 || record.size > most {
+    if record.size <= 5 || (record.size > most && !linked) {
         let message = format!("is a file of {} bytes; WeCom takes 6 to {most} as {kind}", record.size);
         let violation = Violation::new("too_long", format!("{kind}.media_id"), message);
         return Err(violation
             .with_hint(
-                "send a smaller file, or a link to it; WeCom's larger asynchronous uploads are not taken by messages",
+                "send a smaller file, or `\"overflow\": \"link\"`: then a link to it goes out; WeCom's larger asynchronous uploads are not taken by messages",
             )
             .with_doc("https://developer.work.weixin.qq.com/document/path/90253"));
     }

@@ -18,10 +18,10 @@ pub use ledger::{
     Broadcast, BroadcastRecord, Broadcasts, CallbackKeys, Callbacks, CancelAnswer, Claim, Claimed, Claims, Clicks,
     ClosedDigest, Companion, DedupeEntry, DeliveryRecord, DigestClosing, Directory, Division, DueEscalation, DueGroup,
     Effects, FeedbackRecord, FrontToken, GroupDone, GroupPutOff, HeardAnswer, HeardRecord, Idempotency, KeyUse, Keys,
-    LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, LookedUp, Media, MediaRecord, MessageFilter,
-    MessageRecord, MessageSummary, Moving, PendingRecall, Posted, Queue, Records, RetryAnswer, RowRecord, RowResult,
-    RowStage, Schedule, ScheduleRecord, Schedules, Sealing, SealingState, SentTo, Settled, Settlement, StatRow,
-    TemplateFigures, TemplateRecord, Templates, TierCount, Told, Upkeep, Upload, WebhookBacklog, WebhookEvent,
-    Webhooks, Word,
+    LateAnswer, Lease, Ledger, LedgerError, LedgerErrorKind, LookedUp, Media, MediaReader, MediaRecord, MediaWriter,
+    MessageFilter, MessageRecord, MessageSummary, Moving, PendingRecall, Posted, Queue, Records, RetryAnswer,
+    RowRecord, RowResult, RowStage, Schedule, ScheduleRecord, Schedules, Sealing, SealingState, SentTo, Settled,
+    Settlement, StatRow, TemplateFigures, TemplateRecord, Templates, TierCount, Told, Upkeep, Upload, WebhookBacklog,
+    WebhookEvent, Webhooks, Word,
 };
 pub use smart_robot::{ConnectionPhase, REQ_ID, RobotAnswer, SmartRobots};

@@ -135,7 +135,7 @@ impl Sweeper {
             let requests = self.ledger.forget_requests(now - KEEP_REQUESTS, STEP).await?;
             let keys = self.ledger.forget_expired_keys(now - self.config.idempotency_window, now, STEP).await?;
             let messages = self.ledger.forget_messages(now - self.config.keep_messages, STEP).await?;
-            let files = self.ledger.forget_media(now - self.config.keep_messages, STEP).await?;
+            let files = self.ledger.forget_media(now - self.config.keep_messages, now, STEP).await?;
             let calls = self.ledger.forget_api_calls(now - KEEP_API_CALLS, STEP).await?;
             let events = self.ledger.forget_events(now - self.config.keep_messages, STEP).await?;
             let heard = self.ledger.forget_heard(now - self.config.keep_messages, STEP).await?;

@@ -16,6 +16,12 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("hongyan_messages_refused_total", "counter", "Submissions refused, by `code`."),
     ("hongyan_messages_replayed_total", "counter", "Submissions answered with an earlier receipt."),
     ("hongyan_messages_duplicate_total", "counter", "Submissions recorded as repeats and not sent."),
+    ("hongyan_messages_linked_total", "counter", "Messages accepted with a link to what is too long or too large."),
+    (
+        "hongyan_file_downloads_total",
+        "counter",
+        "Requests for files that messages linked to, by `result`: `found`, `expired`, `unknown`.",
+    ),
     ("hongyan_attempts_total", "counter", "Calls upstream, by `channel` and `result`."),
     ("hongyan_attempt_seconds", "histogram", "How long calls upstream took, by `channel`."),
     ("hongyan_errcodes_total", "counter", "Errcodes answered by WeCom, by `channel` and `code`."),
@@ -134,6 +140,30 @@ pub struct MessageReplayed;
 impl Happening for MessageReplayed {
     fn emit(self) {
         metrics::counter!("hongyan_messages_replayed_total").increment(1);
+    }
+}
+
+/// A message was accepted that some get as a link.
+#[derive(Clone, Copy, Debug)]
+pub struct FileLinked;
+
+impl Happening for FileLinked {
+    fn emit(self) {
+        metrics::counter!("hongyan_messages_linked_total").increment(1);
+    }
+}
+
+/// Somebody asked for a file that a message linked to. Who it was is not looked at; the link itself is no business of the
+/// log's.
+#[derive(Clone, Copy, Debug)]
+pub struct FileAskedFor {
+    /// `found`, `expired` or `unknown`.
+    pub result: &'static str,
+}
+
+impl Happening for FileAskedFor {
+    fn emit(self) {
+        metrics::counter!("hongyan_file_downloads_total", "result" => self.result).increment(1);
     }
 }
 

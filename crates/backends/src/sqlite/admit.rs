@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::json;
 
 use super::memory::Memory;
-use super::{SqliteLedger, callbacks, clicks, rows, search};
+use super::{SqliteLedger, callbacks, clicks, media, rows, search};
 
 /// Content of more bytes than this has a row of its own.
 const LONG_CONTENT: usize = 500;
@@ -38,6 +38,9 @@ pub(super) fn admit(connection: &Connection, memory: &mut Memory, admission: &Ad
     }
     callbacks::note_card(connection, message.id, &message.content)?;
     clicks::insert_links(connection, message.id, &admission.links)?;
+    if let Some(link) = message.content.link() {
+        media::insert_link(connection, message.id, link)?;
+    }
     if let Some(idempotency) = &admission.idempotency {
         insert_key(connection, message, idempotency, duplicate_of)?;
     }

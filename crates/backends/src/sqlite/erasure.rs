@@ -2,17 +2,26 @@
 //!
 //! The record stays: that something was sent, when, and how it ended, to a recipient without a name.
 
-use domain::{DeliveryId, MessageState, Recipient, RecipientSet};
+use domain::{DeliveryId, MediaId, MessageState, Recipient, RecipientSet};
 use pipeline::ports::MessageFilter;
 use rusqlite::{Connection, params};
 
-use super::{broadcasts, callbacks, directory, records, rows, search};
+use super::{broadcasts, callbacks, directory, media, records, rows, search};
 
 /// What stands in place of an erased recipient's name.
 const ERASED: &str = "erased";
 
-/// Erases a recipient from messages that have ended; returns from how many, at most `limit`.
-pub(super) fn erase(connection: &Connection, recipient: &Recipient, limit: usize) -> rusqlite::Result<usize> {
+/// What was erased.
+#[derive(Default)]
+pub(super) struct Erased {
+    /// From how many messages.
+    pub(super) messages: usize,
+    /// Files that are to be taken away: nobody else was sent a link to them.
+    pub(super) files: Vec<MediaId>,
+}
+
+/// Erases a recipient from messages that have ended, at most `limit`.
+pub(super) fn erase(connection: &Connection, recipient: &Recipient, limit: usize) -> rusqlite::Result<Erased> {
     // What is freed is overwritten, for as long as this lasts.
     connection.pragma_update(None, "secure_delete", true)?;
     let erased = erase_each(connection, recipient, limit);
@@ -20,13 +29,13 @@ pub(super) fn erase(connection: &Connection, recipient: &Recipient, limit: usize
     erased
 }
 
-fn erase_each(connection: &Connection, recipient: &Recipient, limit: usize) -> rusqlite::Result<usize> {
-    let mut erased = 0;
+fn erase_each(connection: &Connection, recipient: &Recipient, limit: usize) -> rusqlite::Result<Erased> {
+    let mut erased = Erased::default();
     for state in MessageState::ALL.into_iter().filter(|state| state.is_final()) {
         let filter = MessageFilter {
             state: Some(state),
             recipient: Some(recipient.clone()),
-            limit: limit - erased,
+            limit: limit - erased.messages,
             ..MessageFilter::default()
         };
         for found in records::list(connection, &filter)? {
@@ -43,10 +52,11 @@ fn erase_each(connection: &Connection, recipient: &Recipient, limit: usize) -> r
             }
             if !others {
                 forget_words(connection, id.to_bytes())?;
+                erased.files.extend(media::forget_links(connection, id)?);
             }
-            erased += 1;
+            erased.messages += 1;
         }
-        if erased >= limit {
+        if erased.messages >= limit {
             break;
         }
     }

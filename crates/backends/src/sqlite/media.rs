@@ -1,93 +1,51 @@
-//! Files that messages carry: their bytes lie sealed in a folder beside the database, or in memory with it.
+//! Files that messages carry or link to: their rows here, their bytes on a shelf.
 //!
 //! The bytes are on disk before the row is: a row without its file is a file that was taken away by hand.
 
-use std::collections::HashMap;
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use bytes::Bytes;
-use domain::{CallerId, MediaId, Timestamp};
-use parking_lot::Mutex;
-use pipeline::ports::{LedgerError, LedgerErrorKind, Media, MediaRecord, Upload};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use bytes::{Bytes, BytesMut};
+use domain::{CallerId, FileLink, MediaId, MessageId, Timestamp};
+use pipeline::ports::{LedgerError, LedgerErrorKind, Media, MediaReader, MediaRecord, MediaWriter, Upload};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{SqliteLedger, rows, sealed};
-use crate::sealing::{Keyring, Place};
+use super::shelf::{Reading, Writing};
+use super::{SqliteLedger, rows};
 
-/// Where the bytes of files are.
-#[derive(Clone, Debug)]
-pub(super) enum Shelf {
-    /// In a folder, a file each.
-    Folder(PathBuf),
-    /// In memory, gone with the process.
-    Memory(Arc<Mutex<HashMap<MediaId, Bytes>>>),
+/// How much is written or read at once.
+const AT_ONCE: usize = 256 * 1024;
+
+/// Keeps what a message is linked to, as long as the link is good.
+pub(super) fn insert_link(connection: &Connection, message: MessageId, link: &FileLink) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO file_link (media, message_id, until) VALUES (?, ?, ?)")?
+        .execute(params![link.media.to_bytes(), message.to_bytes(), link.until.as_millis()])
+        .map(drop)
 }
 
-impl Shelf {
-    fn put(&self, id: MediaId, content: &Bytes, keyring: &Keyring) -> std::io::Result<()> {
-        match self {
-            Self::Folder(folder) => {
-                super::private_directory(folder)?;
-                let path = sealed_path(folder, id);
-                super::private_file(&path)?;
-                let mut file = fs::OpenOptions::new().write(true).truncate(true).open(&path)?;
-                file.write_all(&keyring.seal(place(&id.to_bytes()), content))?;
-                file.sync_all()?;
-                // The name itself is on disk only with its folder.
-                fs::File::open(folder)?.sync_all()
-            }
-            Self::Memory(files) => {
-                files.lock().insert(id, content.clone());
-                Ok(())
-            }
+/// Forgets the links of a message, and the files that no other message links to; returns those.
+pub(super) fn forget_links(connection: &Connection, message: MessageId) -> rusqlite::Result<Vec<MediaId>> {
+    let mut forget = connection.prepare_cached("DELETE FROM file_link WHERE message_id = ? RETURNING media")?;
+    let linked = forget.query_map([message.to_bytes()], |row| Ok(MediaId::from_bytes(row.get(0)?)))?;
+    let mut gone = Vec::new();
+    for id in linked.collect::<rusqlite::Result<Vec<_>>>()? {
+        let mut others = connection.prepare_cached("SELECT 1 FROM file_link WHERE media = ?")?;
+        if !others.exists([id.to_bytes()])? {
+            forget_file(connection, id)?;
+            gone.push(id);
         }
     }
-
-    fn get(&self, id: MediaId, keyring: &Keyring) -> std::io::Result<Option<Bytes>> {
-        match self {
-            Self::Folder(folder) => match read(&sealed_path(folder, id))? {
-                Some(sealed) => {
-                    let opened = keyring.open(place(&id.to_bytes()), &sealed).map_err(std::io::Error::other)?;
-                    Ok(Some(opened.into()))
-                }
-                // From before files were sealed.
-                None => Ok(read(&folder.join(id.to_string()))?.map(Into::into)),
-            },
-            Self::Memory(files) => Ok(files.lock().get(&id).cloned()),
-        }
-    }
-
-    fn remove(&self, id: MediaId) {
-        match self {
-            // One that cannot be removed now is only a file too many.
-            Self::Folder(folder) => {
-                drop(fs::remove_file(folder.join(id.to_string())));
-                drop(fs::remove_file(sealed_path(folder, id)));
-            }
-            Self::Memory(files) => drop(files.lock().remove(&id)),
-        }
-    }
+    Ok(gone)
 }
 
-/// A file that is there; `None` if it is not.
-fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+fn forget_file(connection: &Connection, id: MediaId) -> rusqlite::Result<()> {
+    for forget in [
+        "DELETE FROM media WHERE id = ?",
+        "DELETE FROM upload WHERE media = ?",
+        "DELETE FROM file_link WHERE media = ?",
+    ] {
+        connection.prepare_cached(forget)?.execute([id.to_bytes()])?;
     }
-}
-
-fn sealed_path(folder: &Path, id: MediaId) -> PathBuf {
-    folder.join(format!("{id}.sealed"))
-}
-
-fn place(id: &[u8; 16]) -> Place<'_> {
-    Place::new("file", id)
+    Ok(())
 }
 
 impl SqliteLedger {
@@ -99,15 +57,14 @@ impl SqliteLedger {
         };
         let ids = self.readers.read("list the files", all).await?;
         let (shelf, keyring) = (self.shelf.clone(), self.file.keyring.clone());
-        blocking("seal files anew", move || {
-            let Shelf::Folder(folder) = &shelf else { return Ok(()) };
-            for id in ids {
-                let is_new = read(&sealed_path(folder, id))?.is_some_and(|sealed| !sealed::is_old(&sealed, &keyring));
-                if !is_new && let Some(content) = shelf.get(id, &keyring)? {
-                    shelf.put(id, &content, &keyring)?;
-                    drop(fs::remove_file(folder.join(id.to_string())));
-                }
-            }
+        blocking("seal files anew", move || ids.into_iter().try_for_each(|id| shelf.reseal(id, &keyring))).await
+    }
+
+    /// Takes files away whose rows are gone.
+    pub(super) async fn take_away(&self, ids: Vec<MediaId>) -> Result<(), LedgerError> {
+        let shelf = self.shelf.clone();
+        blocking("take files away", move || {
+            ids.into_iter().for_each(|id| shelf.remove(id));
             Ok(())
         })
         .await
@@ -132,11 +89,98 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// Writes a file, some of it at a time.
+struct FileWriter {
+    /// Nothing after a failure.
+    writing: Option<Writing>,
+    waiting: BytesMut,
+}
+
+impl FileWriter {
+    async fn flush(&mut self) -> Result<(), LedgerError> {
+        const WRITE: &str = "write a file";
+        let Some(mut writing) = self.writing.take() else {
+            return Err(LedgerError { operation: WRITE, kind: LedgerErrorKind::Unavailable, source: None });
+        };
+        let part = self.waiting.split().freeze();
+        let written = blocking(WRITE, move || {
+            writing.write(&part)?;
+            Ok(writing)
+        });
+        self.writing = Some(written.await?);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl MediaWriter for FileWriter {
+    async fn write(&mut self, part: Bytes) -> Result<(), LedgerError> {
+        self.waiting.extend_from_slice(&part);
+        if self.waiting.len() >= AT_ONCE {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn end(mut self: Box<Self>) -> Result<(), LedgerError> {
+        self.flush().await?;
+        match self.writing.take() {
+            Some(writing) => blocking("keep a file", move || writing.end()).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads a file, some of it at a time.
+struct FileReader {
+    /// Nothing at the end, and after a failure.
+    reading: Option<Reading>,
+}
+
+#[async_trait]
+impl MediaReader for FileReader {
+    async fn next(&mut self) -> Result<Option<Bytes>, LedgerError> {
+        let Some(mut reading) = self.reading.take() else { return Ok(None) };
+        let read = blocking("read a file", move || {
+            let Some(first) = reading.next()? else { return Ok((None, None)) };
+            if first.len() >= AT_ONCE {
+                return Ok((Some(first), Some(reading)));
+            }
+            let mut part = BytesMut::from(&first[..]);
+            while part.len() < AT_ONCE {
+                match reading.next()? {
+                    Some(more) => part.extend_from_slice(&more),
+                    None => return Ok((Some(part.freeze()), None)),
+                }
+            }
+            Ok((Some(part.freeze()), Some(reading)))
+        });
+        let (part, reading) = read.await?;
+        self.reading = reading;
+        Ok(part)
+    }
+}
+
+/// Reads `caller, file_name, size, created_at`.
+fn record(id: MediaId, row: &Row<'_>) -> rusqlite::Result<MediaRecord> {
+    Ok(MediaRecord {
+        id,
+        caller: CallerId::new(row.get::<_, String>(0)?),
+        file_name: row.get(1)?,
+        size: row.get::<_, i64>(2)?.unsigned_abs(),
+        created_at: rows::time(row, 3)?,
+    })
+}
+
 #[async_trait]
 impl Media for SqliteLedger {
-    async fn put_media(&self, record: MediaRecord, content: Bytes) -> Result<(), LedgerError> {
-        let (shelf, keyring, id) = (self.shelf.clone(), self.file.keyring.clone(), record.id);
-        blocking("keep a file", move || shelf.put(id, &content, &keyring)).await?;
+    async fn write_media(&self, id: MediaId) -> Result<Box<dyn MediaWriter>, LedgerError> {
+        let (shelf, keyring) = (self.shelf.clone(), self.file.keyring.clone());
+        let writing = blocking("begin a file", move || shelf.write(id, &keyring)).await?;
+        Ok(Box::new(FileWriter { writing: Some(writing), waiting: BytesMut::new() }))
+    }
+
+    async fn note_media(&self, record: MediaRecord) -> Result<(), LedgerError> {
         let put = move |connection: &Connection| {
             let MediaRecord { id, caller, file_name, size, created_at } = &record;
             let size = i64::try_from(*size).unwrap_or(i64::MAX);
@@ -154,23 +198,26 @@ impl Media for SqliteLedger {
             let mut find = connection.prepare_cached(
                 "SELECT caller, file_name, size, created_at FROM media WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)",
             )?;
-            find.query_row(params![id.to_bytes(), caller], |row| {
-                Ok(MediaRecord {
-                    id,
-                    caller: CallerId::new(row.get::<_, String>(0)?),
-                    file_name: row.get(1)?,
-                    size: row.get::<_, i64>(2)?.unsigned_abs(),
-                    created_at: rows::time(row, 3)?,
-                })
-            })
-            .optional()
+            find.query_row(params![id.to_bytes(), caller], |row| record(id, row)).optional()
         };
         self.readers.read("find a file", find).await
     }
 
-    async fn media_content(&self, id: MediaId) -> Result<Option<Bytes>, LedgerError> {
+    async fn read_media(&self, id: MediaId) -> Result<Option<Box<dyn MediaReader>>, LedgerError> {
         let (shelf, keyring) = (self.shelf.clone(), self.file.keyring.clone());
-        blocking("read a file", move || shelf.get(id, &keyring)).await
+        let reading = blocking("read a file", move || shelf.read(id, &keyring)).await?;
+        Ok(reading.map(|reading| Box::new(FileReader { reading: Some(reading) }) as Box<dyn MediaReader>))
+    }
+
+    async fn linked_media(&self, id: MediaId, until: Timestamp) -> Result<Option<MediaRecord>, LedgerError> {
+        let find = move |connection: &mut Connection| {
+            let mut find = connection.prepare_cached(
+                "SELECT caller, file_name, size, created_at FROM media WHERE id = ?1
+                     AND EXISTS (SELECT 1 FROM file_link WHERE media = ?1 AND until = ?2)",
+            )?;
+            find.query_row(params![id.to_bytes(), until.as_millis()], |row| record(id, row)).optional()
+        };
+        self.readers.read("find what a link leads to", find).await
     }
 
     async fn upload(&self, scope: &str, media: MediaId, since: Timestamp) -> Result<Option<Upload>, LedgerError> {
@@ -209,26 +256,23 @@ impl Media for SqliteLedger {
         self.writer.change("forget an upload", forget).await
     }
 
-    async fn forget_media(&self, before: Timestamp, limit: usize) -> Result<usize, LedgerError> {
+    async fn forget_media(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize, LedgerError> {
         let forget = move |connection: &Connection| {
             // Ids begin with their time.
-            let end = domain::MessageId::first_at(before).to_bytes();
-            let mut old = connection.prepare_cached(
-                "DELETE FROM media WHERE id IN (SELECT id FROM media WHERE id < ? LIMIT ?) RETURNING id",
+            let end = MessageId::first_at(before).to_bytes();
+            let mut find = connection.prepare_cached(
+                "SELECT id FROM media AS m WHERE id < ?
+                     AND NOT EXISTS (SELECT 1 FROM file_link WHERE media = m.id AND until > ?) LIMIT ?",
             )?;
-            let old = old.query_map(params![end, rows::limit(limit)], |row| Ok(MediaId::from_bytes(row.get(0)?)))?;
+            let asked = params![end, now.as_millis(), rows::limit(limit)];
+            let old = find.query_map(asked, |row| Ok(MediaId::from_bytes(row.get(0)?)))?;
             let old = old.collect::<rusqlite::Result<Vec<_>>>()?;
-            for id in &old {
-                connection.prepare_cached("DELETE FROM upload WHERE media = ?")?.execute([id.to_bytes()])?;
-            }
+            old.iter().try_for_each(|id| forget_file(connection, *id))?;
             Ok(old)
         };
         let old = self.writer.change("forget old files", forget).await?;
-        let (shelf, count) = (self.shelf.clone(), old.len());
-        blocking("forget old files", move || {
-            old.iter().for_each(|id| shelf.remove(*id));
-            Ok(count)
-        })
-        .await
+        let count = old.len();
+        self.take_away(old).await?;
+        Ok(count)
     }
 }

@@ -556,8 +556,9 @@ impl Records for SqliteLedger {
         let recipient = recipient.clone();
         let erase = move |connection: &Connection| erasure::erase(connection, &recipient, limit);
         let erased = self.writer.change("erase a recipient", erase).await?;
+        self.take_away(erased.files).await?;
         self.file.wipe_log().await?;
-        Ok(erased)
+        Ok(erased.messages)
     }
 
     async fn pending_recalls(&self, of: Option<MessageId>, limit: usize) -> Result<Vec<PendingRecall>, LedgerError> {

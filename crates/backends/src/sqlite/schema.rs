@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../../migrations/sqlite/0012_schedules.sql")),
     (13, include_str!("../../migrations/sqlite/0013_directory.sql")),
     (14, include_str!("../../migrations/sqlite/0014_broadcasts.sql")),
+    (15, include_str!("../../migrations/sqlite/0015_file_links.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

@@ -14,7 +14,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::{BUSY_TIMEOUT, KEY_FILE, NAME, OpenError, SqliteLedger, rows};
-use crate::sealing::{Keyring, Place, key_of};
+use crate::sealing::{Keyring, Place};
 
 /// What a key seals to be recognised by.
 const PROBE: &[u8] = b"hongyan";
@@ -315,9 +315,4 @@ impl Sealing for SqliteLedger {
         self.writer.change("forget old master keys", forget).await?;
         Ok(true)
     }
-}
-
-/// Tells whether a sealed value names another key than the newest.
-pub(super) fn is_old(value: &[u8], keyring: &Keyring) -> bool {
-    key_of(value).is_some() && key_of(value) != keyring.current()
 }

@@ -53,7 +53,7 @@ impl Content {
             }
             _ => return self.clone(),
         }
-        Self::new(self.kind, object.to_string())
+        self.with_object(object.to_string())
     }
 }
 

@@ -242,10 +242,12 @@ fn read_bytes(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
 
 pub(super) async fn media(command: MediaCommand, context: &Context) -> anyhow::Result<u8> {
     let MediaCommand::Upload { file } = command;
-    let content = std::fs::read(&file).with_context(|| format!("could not read {}", file.display()))?;
+    let unreadable = || format!("could not read {}", file.display());
+    let content = tokio::fs::File::open(&file).await.with_context(unreadable)?;
+    let size = content.metadata().await.with_context(unreadable)?.len();
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let gateway = Gateway::find(&context.load()?)?;
-    match gateway.put_file(&name, content).await {
+    match gateway.put_file(&name, content, size).await {
         Ok(answer) if context.json => print(&answer.to_string()),
         Ok(answer) => print(answer["id"].as_str().unwrap_or_default()),
         Err(error) => return Ok(report(error, context)),

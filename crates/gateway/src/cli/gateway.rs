@@ -9,6 +9,9 @@ use super::{Context, FAILED, REFUSED, UNREACHABLE};
 use crate::config::Loaded;
 use crate::first_key::FirstKey;
 
+/// How long a large file may take to be handed in.
+const PATIENCE_WITH_FILES: Duration = Duration::from_secs(3600);
+
 /// A running gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
@@ -128,11 +131,18 @@ impl Gateway {
         self.call(self.http.put(self.url(path)).body(body.to_string())).await
     }
 
-    /// Hands in a file.
-    pub(crate) async fn put_file(&self, file_name: &str, content: Vec<u8>) -> Result<Value, GatewayError> {
-        let part = reqwest::multipart::Part::bytes(content).file_name(file_name.to_owned());
+    /// Hands in a file, as it is read.
+    pub(crate) async fn put_file(
+        &self,
+        file_name: &str,
+        content: tokio::fs::File,
+        size: u64,
+    ) -> Result<Value, GatewayError> {
+        let content = reqwest::Body::from(content);
+        let part = reqwest::multipart::Part::stream_with_length(content, size).file_name(file_name.to_owned());
         let form = reqwest::multipart::Form::new().part("media", part);
-        self.call(self.http.post(self.url("/v1/media")).multipart(form)).await
+        let request = self.http.post(self.url("/v1/media")).multipart(form).timeout(PATIENCE_WITH_FILES);
+        self.call(request).await
     }
 
     /// Hands in JSON together with a file, as parts of a form.

@@ -120,6 +120,13 @@ pub(super) fn print_message(message: &Value, context: &Context) {
     };
     print(&format!("{}  {}  {}", text(message, "id"), shown(message, "state"), text(message, "accepted_at")));
     print(&format!("  {}  {}", text(message, "content_type"), message["content"]));
+    if let Some(linked) = message["linked"].as_object() {
+        let said = |name: &str| linked.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (name, until) = (said("file_name"), said("expires_at"));
+        let (english, chinese) =
+            (format!("linked: {name} until {until}"), format!("以链接发送：{name}，有效期至 {until}"));
+        print(&format!("  {}", language.pick(&english, &chinese)));
+    }
     if let Some(first) = message["duplicate_of"].as_str() {
         print(&format!("  {} {first}", language.pick("repeats", "重复自")));
     }

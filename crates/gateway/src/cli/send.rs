@@ -55,7 +55,7 @@ pub(super) struct SendArguments {
     batch: Option<PathBuf>,
     #[command(flatten)]
     list: csv::ListArguments,
-    /// What is too long: reject, split, truncate or file
+    /// What is too long or too large: reject, split, truncate, file or link
     #[arg(long, value_name = "WAY")]
     overflow: Option<String>,
     /// Make harmless what a stranger may have typed

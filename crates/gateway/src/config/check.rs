@@ -71,6 +71,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
         ));
     }
     check_limits(config)?;
+    check_media(config, &mut warnings)?;
     if let Some(folder) = &config.schedules.files
         && !folder.is_dir()
     {
@@ -131,6 +132,37 @@ fn check_limits(config: &Config) -> anyhow::Result<()> {
     ] {
         if value == 0 {
             bail!("{option}: 0 would stop everything; it must be at least 1");
+        }
+    }
+    Ok(())
+}
+
+/// More than anybody sends, and less than a mistyped unit.
+const LARGEST_MIB: u64 = 100 * 1024;
+
+/// What is linked to must be reachable, and be kept.
+fn check_media(config: &Config, warnings: &mut Vec<String>) -> anyhow::Result<()> {
+    let media = &config.media;
+    if !(1..=LARGEST_MIB).contains(&media.largest_mib) {
+        bail!("media.largest_mib: {} is not between 1 and {LARGEST_MIB}", media.largest_mib);
+    }
+    if media.link_life.0 < std::time::Duration::from_secs(60) {
+        bail!("media.link_life: a link that is good for less than a minute leads nowhere; give it `1m` at least");
+    }
+    if media.link_life.0 > config.retention.messages.0 {
+        bail!(
+            "media.link_life: links would outlive `retention.messages`, after which nothing is kept; shorten it, or keep messages longer"
+        );
+    }
+    if config.public_url.is_none() {
+        if let Some((name, _)) = config.routes.iter().find(|(_, route)| route.overflow == Some(domain::Overflow::Link))
+        {
+            bail!(
+                "routes.{name}.overflow: `link` needs public_url, where this gateway is reached from outside; set it, or choose another overflow"
+            );
+        }
+        if media.largest_mib > 20 {
+            warnings.push("media.largest_mib: WeCom takes no file over 20 MiB, and without public_url none can be linked to; set public_url".to_owned());
         }
     }
     Ok(())
@@ -285,6 +317,28 @@ mod tests {
         assert!(error.contains("WECHAT_AGENT_ID") && error.contains("looks like a corp id"), "{error}");
         assert!(check(&config("1000002", "1000002")).unwrap_err().to_string().contains("looks like an agent id"));
         assert_eq!(check(&config("ww0123456789abcdef", "1000002")).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn links_to_files_need_an_address_and_files_that_are_kept() {
+        let read = |text: &str| {
+            let apps = config("ww0123456789abcdef", "1").apps;
+            check(&Config { apps, ..toml::from_str(text).unwrap() })
+        };
+        let route = "[routes.a]\nsteps = [{ channel = \"app\" }]\noverflow = \"link\"\n";
+        let address = "public_url = \"https://h.example.com\"\n";
+        assert!(read(route).unwrap_err().to_string().contains("public_url"));
+        assert_eq!(read(&format!("{address}{route}")).unwrap(), [""; 0]);
+        for (text, names) in [
+            ("[media]\nlargest_mib = 0", "largest_mib"),
+            ("[media]\nlargest_mib = 209715200", "largest_mib"),
+            ("[media]\nlink_life = \"0s\"", "link_life"),
+            ("[media]\nlink_life = \"91d\"", "retention.messages"),
+        ] {
+            assert!(read(text).unwrap_err().to_string().contains(names), "{text}");
+        }
+        assert!(read("[media]\nlargest_mib = 200").unwrap()[0].contains("public_url"));
+        assert_eq!(read(&format!("{address}[media]\nlargest_mib = 200\nlink_life = \"90d\"")).unwrap(), [""; 0]);
     }
 
     #[test]

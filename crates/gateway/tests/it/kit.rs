@@ -244,3 +244,10 @@ pub(crate) fn recipients(message: &Value) -> Vec<(String, String, String)> {
     let recipients = message["recipients"].as_array().cloned().unwrap_or_default();
     recipients.iter().map(|r| (text(&r["recipient"]), text(&r["state"]), text(&r["reason"]["code"]))).collect()
 }
+
+/// How much memory this process has.
+pub(crate) fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}

@@ -15,6 +15,7 @@ mod dead_letters;
 mod digest;
 mod directory;
 mod escalation;
+mod file_links;
 mod flow;
 mod front;
 mod front_clients;

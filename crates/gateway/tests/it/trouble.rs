@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use wecom_sim::{Fault, Trouble};
 
-use crate::kit::{TestHouse, recipients, text_to};
+use crate::kit::{TestHouse, recipients, resident_kib, text_to};
 
 #[tokio::test]
 async fn a_token_revoked_under_five_hundred_sends_costs_one_gettoken() {
@@ -75,12 +75,6 @@ async fn an_endless_answer_takes_no_memory() {
     let grown = resident_kib().saturating_sub(before);
     assert!(grown < 20 * 1024, "{grown} KiB more");
     house.stop().await;
-}
-
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[tokio::test]

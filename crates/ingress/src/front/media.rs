@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use domain::{Grant, Lane, MediaId};
 
 use super::{Answer, FrontCall, message};
+use crate::files::leaving;
 use crate::http::Api;
 
 /// Kinds of files, and how many bytes they may have (path/90253).
@@ -42,7 +43,7 @@ pub(super) async fn upload(api: &Arc<Api>, call: &FrontCall, grant: &Arc<Grant>)
         let now = api.clock.now();
         let name = named.unwrap_or_else(|| "file".to_owned());
         let kept = api.intake.keep(grant, name, content, now).await;
-        let id = kept.map_err(|_| Answer::busy("system busy"))?;
+        let id = kept.map_err(|_| Answer::busy("system busy"))?.id;
         let created_at = (now.as_millis() / 1000).to_string();
         return Ok(Answer::ok()
             .with("type", kind)
@@ -60,12 +61,14 @@ pub(super) async fn get(api: &Arc<Api>, call: &FrontCall, grant: &Arc<Grant>) ->
     let busy = |_| Answer::busy("system busy");
     let (name, content) = if let Ok(id) = given.parse::<MediaId>() {
         let record = api.ledger.media(id, Some(&grant.caller)).await.map_err(busy)?.ok_or_else(unknown)?;
-        (record.file_name, api.ledger.media_content(id).await.map_err(busy)?.ok_or_else(unknown)?)
+        let reader = api.ledger.read_media(id).await.map_err(busy)?.ok_or_else(unknown)?;
+        (record.file_name, leaving(reader))
     } else {
         super::forward::may_forward(grant, call)?;
         let app = message::app_of(api, grant, &serde_json::Map::new())?;
         let channel = api.front.channels.get(&Lane::new("wecom_app", &app)).ok_or_else(unknown)?;
-        channel.download(given).await.map_err(|error| Answer::refuse(40_007, error))?
+        let (name, content) = channel.download(given).await.map_err(|error| Answer::refuse(40_007, error))?;
+        (name, content.into())
     };
     let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
     let headers = [

@@ -58,11 +58,19 @@ pub trait Channel: Send + Sync + fmt::Debug {
     /// Returns how long the upstream recognises a repeat of an identical request, if it can at all.
     fn duplicate_check(&self) -> Option<Duration>;
 
-    /// Divides a content that is too long for one request into those of several, or cuts it, as its options say.
+    /// Divides a content that is too long for one request into those of several, cuts it, or says where it is to be had, as
+    /// its options say.
     ///
     /// # Errors
     /// Every documented rule that the message breaks, first things first.
     fn parts(&self, content: &Content, options: &Options) -> Result<Vec<Content>, Vec<Violation>>;
+
+    /// Tells whether a text is longer than one request carries here, or a content's file of `file_size` bytes larger; also
+    /// one of a kind that is not carried at all.
+    fn exceeds(&self, content: &Content, file_size: Option<u64>) -> bool {
+        let is_long = |text: String| self.longest(content.kind()).is_some_and(|longest| text.len() > longest);
+        file_size.is_none() && content.plain_content().is_some_and(is_long)
+    }
 
     /// Returns how long a text of this kind may be, in bytes; `None` for kinds that are never merged here.
     fn longest(&self, kind: ContentKind) -> Option<usize>;

@@ -36,7 +36,7 @@ pub use self::callbacks::{CallbackKeys, Callbacks, Effects, FeedbackRecord, Hear
 pub use self::clicks::{Clicks, TemplateFigures};
 pub use self::directory::{Directory, LookedUp};
 pub use self::keys::{FrontToken, KeyUse, Keys};
-pub use self::media::{Media, MediaRecord, Upload};
+pub use self::media::{Media, MediaReader, MediaRecord, MediaWriter, Upload};
 pub use self::queue::{
     Claim, Claimed, Claims, ClosedDigest, Companion, DigestClosing, Division, LateAnswer, Lease, Moving, Queue, SentTo,
     Settled, Settlement,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use domain::{Grant, SigningSecret, Timestamp};
 use pipeline::signature::{self, Refused, Signed};
 use subtle::ConstantTimeEq as _;
@@ -34,7 +34,11 @@ pub(in crate::http) async fn read_signed(api: &Arc<Api>, request: Request) -> Re
         "/v1/media" => MAX_UPLOAD,
         _ => MAX_BODY,
     };
-    let body = read_body(&State(api.clone()), body, limit).await?;
+    let body = read_body(&State(api.clone()), body, limit).await.map_err(|error| {
+        let is_large_file = limit == MAX_UPLOAD && error.status() == StatusCode::PAYLOAD_TOO_LARGE;
+        let hint = "a signature covers the whole body, which is read first: hand larger files in with the key itself";
+        if is_large_file { error.with_hint(hint) } else { error }
+    })?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let found = find(api, &parts.headers, &parts.method, target, &body).map_err(|refused| {
         tracing::warn!(reason = %refused, "Refused a signed request: {refused}");

@@ -6,18 +6,20 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use domain::{Scope, Violation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::read_body;
+use crate::files::{self, Trouble};
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
 
-/// The largest file that WeCom takes (path/90253), and room for the form around it.
-const LARGEST: usize = crate::http::MAX_UPLOAD;
+/// Room for the form around a file.
+const FORM: u64 = 64 * 1024;
+/// The largest file that WeCom takes (path/90253).
+const WECOMS: u64 = 20 * 1024 * 1024;
 
 /// A file that was kept.
 #[derive(Serialize, ToSchema)]
@@ -28,22 +30,23 @@ pub(super) struct MediaView {
     /// What recipients see as its name.
     file_name: String,
     /// How many bytes it has.
-    size: usize,
+    size: u64,
 }
 
 /// Keeps a file, to be named in messages as `{"media_id": "med_…"}`.
 ///
 /// It is uploaded to WeCom when a message with it is sent, once for a company or a robot, and again when WeCom has
-/// forgotten it. It is kept as long as messages are.
+/// forgotten it. It is kept as long as messages are. What is larger than WeCom takes goes out as a link, by messages with
+/// `"overflow": "link"`; how large it may be, `media.largest_mib` says.
 #[utoipa::path(
     post,
     path = "/v1/media",
     tag = "media",
-    request_body(content = String, content_type = "multipart/form-data", description = "One part with a file name, at most 20 MiB"),
+    request_body(content = String, content_type = "multipart/form-data", description = "One part with a file name, at most 20 MiB unless `media.largest_mib` says otherwise"),
     responses(
         (status = 201, description = "It is on disk", body = MediaView),
         (status = 401, description = "No key that works", body = ErrorEnvelope),
-        (status = 422, description = "No file in it, or one over 20 MiB", body = ErrorEnvelope),
+        (status = 422, description = "No file in it, or one that is too large", body = ErrorEnvelope),
     )
 )]
 pub(super) async fn put(
@@ -60,30 +63,55 @@ pub(super) async fn put(
                 .with_hint("curl sends it so with -F media=@plan.pdf"),
         )
     })?;
-    let bytes = read_body(&state, body, LARGEST).await.map_err(|error| {
-        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return Violation::new("too_long", "media", "is larger than the 20 MiB that WeCom takes")
-                .with_hint("put it where its readers can reach it, and send a link")
-                .into();
-        }
-        error
-    })?;
-    let broken = |error: multer::Error| {
-        ApiError::from(Violation::new("invalid", "(body)", format!("is not the form that its type says: {error}")))
-    };
-    let mut form = multer::Multipart::new(futures::stream::iter([Ok::<_, std::io::Error>(bytes)]), boundary);
-    while let Some(part) = form.next_field().await.map_err(broken)? {
+    let largest = state.config.largest_file;
+    let body = files::arriving(body, largest.saturating_add(FORM), state.config.body_timeout);
+    let mut form = multer::Multipart::new(body, boundary);
+    let broken = |error: multer::Error| not_read(&error, largest);
+    while let Some(mut part) = form.next_field().await.map_err(broken)? {
         let Some(file_name) = part.file_name().map(plain_name).filter(|name| !name.is_empty()) else { continue };
-        let content = part.bytes().await.map_err(broken)?;
-        if content.len() <= 5 {
-            let message = format!("has {} bytes; WeCom takes files of more than 5", content.len());
+        let mut file = state.intake.begin_file(&caller, file_name, state.clock.now()).await?;
+        while let Some(bytes) = part.chunk().await.map_err(broken)? {
+            file.write(bytes).await?;
+            if file.size() > largest {
+                return Err(too_large(largest));
+            }
+        }
+        if file.size() <= 5 {
+            let message = format!("has {} bytes; WeCom takes files of more than 5", file.size());
             return Err(Violation::new("too_few", "media", message).into());
         }
-        let size = content.len();
-        let id = state.intake.keep(&caller, file_name.clone(), content, state.clock.now()).await?;
-        return Ok((StatusCode::CREATED, Json(MediaView { id: id.to_string(), file_name, size })));
+        let kept = file.keep().await?;
+        let view = MediaView { id: kept.id.to_string(), file_name: kept.file_name, size: kept.size };
+        return Ok((StatusCode::CREATED, Json(view)));
     }
     Err(Violation::new("missing", "media", "is missing: no part of the form has a file name").into())
+}
+
+/// What is said of a form that did not come whole.
+fn not_read(error: &multer::Error, largest: u64) -> ApiError {
+    let trouble = match error {
+        multer::Error::StreamReadFailed(cause) => cause.downcast_ref::<Trouble>().copied(),
+        _ => None,
+    };
+    match trouble {
+        Some(Trouble::TooLarge) => too_large(largest),
+        Some(Trouble::BrokeOff) => ApiError::new(StatusCode::BAD_REQUEST, "body_broken", "the body broke off"),
+        Some(Trouble::TooSlow) => {
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long to arrive")
+        }
+        None => Violation::new("invalid", "(body)", format!("is not the form that its type says: {error}")).into(),
+    }
+}
+
+fn too_large(largest: u64) -> ApiError {
+    let mib = largest / (1024 * 1024);
+    let message = if largest == WECOMS {
+        format!("is larger than the {mib} MiB that WeCom takes")
+    } else {
+        format!("is larger than the {mib} MiB that this gateway takes")
+    };
+    let hint = "raise media.largest_mib and send the file by `\"overflow\": \"link\"`, or put it where its readers can reach it, and send a link";
+    Violation::new("too_long", "media", message).with_hint(hint).into()
 }
 
 /// Gives a file back that was handed in, or that somebody sent to an application: always to be kept, never shown.
@@ -107,13 +135,8 @@ pub(super) async fn read(
     let unknown = || ApiError::not_found("there is no such file").with_hint("a key sees only its own caller's files");
     let id = id.parse().map_err(|_| unknown())?;
     let record = api.ledger.media(id, caller.reads()).await?.ok_or_else(unknown)?;
-    let content = api.ledger.media_content(id).await?.ok_or_else(unknown)?;
-    // RFC 6266: the name as it is, for those who read UTF-8.
-    let name: String = url::form_urlencoded::byte_serialize(record.file_name.as_bytes()).collect();
-    let disposition = format!("attachment; filename*=UTF-8''{}", name.replace('+', "%20"));
-    let headers =
-        [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
-    Ok((headers, content).into_response())
+    let reader = api.ledger.read_media(id).await?.ok_or_else(unknown)?;
+    Ok(files::download(&record, "application/octet-stream", reader))
 }
 
 /// The last part of a path, without what no file is called.

@@ -37,7 +37,8 @@ pub(super) struct SubmissionBody {
     /// a route of one's own; absent: as the rules say.
     #[schema(value_type = Option<RouteBody>)]
     route: Option<Box<RawValue>>,
-    /// What is done with content that is longer than a channel takes: `reject`, `split`, `truncate` or `file`.
+    /// What is done with content that is longer than a channel takes, or a file that is larger: `reject`; for texts `split`,
+    /// `truncate` or `file`; for both `link`: the gateway keeps it, and a link to it goes out for a while.
     overflow: Option<String>,
     /// Plain text: a string, or WeCom's object.
     #[schema(value_type = Option<PlainContent>, example = "DFB-2000内胆：7月19日完成")]
@@ -397,7 +398,7 @@ fn route(raw: &RawValue) -> Result<RouteChoice, ApiError> {
 fn overflow(text: &str) -> Result<Overflow, ApiError> {
     Overflow::ALL.into_iter().find(|way| way.name() == text).ok_or_else(|| {
         let violation = Violation::new("invalid", "overflow", format!("`{text}` is no way to treat what is too long"));
-        violation.with_hint("there are reject, split, truncate and file").into()
+        violation.with_hint("there are reject, split, truncate, file and link").into()
     })
 }
 

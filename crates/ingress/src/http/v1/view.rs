@@ -136,6 +136,9 @@ pub(super) struct SummaryView {
     template: Option<TemplateUseView>,
     /// The kind of content, such as `text`.
     content_type: &'static str,
+    /// The file that some got a link to, in place of what their channel does not carry (`"overflow": "link"`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    linked: Option<FileLinkView>,
     /// The content, as WeCom spells it.
     #[schema(value_type = Object)]
     content: Option<Box<RawValue>>,
@@ -253,6 +256,20 @@ pub(super) struct TemplateUseView {
     variables: serde_json::Map<String, serde_json::Value>,
 }
 
+/// A file that was linked to; where it is, only its readers are told.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FileLinkView {
+    /// The file.
+    #[schema(example = "med_01K2ZK8Q0ZJ4M8W3T0000000000")]
+    media_id: String,
+    /// What it is called.
+    file_name: String,
+    /// How many bytes it has.
+    size: u64,
+    /// When the link ends.
+    expires_at: String,
+}
+
 /// A page of messages, newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PageView {
@@ -291,6 +308,12 @@ impl SummaryView {
                 variables: made.variables,
             }),
             content_type: message.content.kind().name(),
+            linked: message.content.link().map(|link| FileLinkView {
+                media_id: link.media.to_string(),
+                file_name: link.file_name.clone(),
+                size: link.size,
+                expires_at: link.until.to_string(),
+            }),
             content: RawValue::from_string(message.content.object().to_owned()).ok(),
         }
     }
