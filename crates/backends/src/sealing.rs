@@ -5,6 +5,7 @@
 //! everything runs. Knows nothing about tables.
 
 mod key_file;
+mod pii;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use parking_lot::RwLock;
 
 use key_file::KeyFile;
 pub use key_file::KeyFileError;
+pub(crate) use pii::PiiKey;
 
 /// The form of a sealed value: this byte, the key's number (4 bytes), the nonce (24), the ciphertext with its tag.
 const FORM: u8 = 1;

@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../../migrations/sqlite/0011_audit.sql")),
     (12, include_str!("../../migrations/sqlite/0012_schedules.sql")),
     (13, include_str!("../../migrations/sqlite/0013_directory.sql")),
+    (14, include_str!("../../migrations/sqlite/0014_pii.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

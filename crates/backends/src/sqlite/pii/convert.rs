@@ -1,0 +1,197 @@
+//! Brings a ledger over when `pii` was changed: at the start, before anything else reads it, a piece at a time.
+//!
+//! Each piece is a transaction, and the table `pii` says how many tables are done: a start after a crash goes on with the one
+//! that is not. What has been brought over already is looked at again and left alone. When what was plain is sealed, the
+//! database is written anew at the end: free pages and the log hold none of it any more.
+
+use std::time::Instant;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Result, params_from_iter};
+
+use crate::config::Pii;
+use crate::sealing::PiiKey;
+use crate::sqlite::clicks::own_secret;
+
+/// Rows of one transaction.
+const PIECE: i64 = 2000;
+/// The key's name among the gateway's own secrets.
+const KEY: &str = "pii";
+
+/// A table that names people, by its primary key: what its columns should hold, and what is sealed anew with them because it is
+/// bound to one of them.
+struct Table {
+    name: &'static str,
+    key: &'static str,
+    holds: &'static [(&'static str, &'static str)],
+    bound: &'static [(&'static str, &'static str)],
+}
+
+/// What a column of each kind should hold.
+macro_rules! pii {
+    ($column:literal) => {
+        ($column, concat!("seal_pii(open_pii(", $column, "))"))
+    };
+}
+macro_rules! recipients {
+    ($column:literal) => {
+        ($column, concat!("seal_recipients(open_recipients(", $column, "))"))
+    };
+}
+macro_rules! lane {
+    ($column:literal) => {
+        ($column, concat!("seal_member(open_member(", $column, "))"))
+    };
+}
+/// What is sealed for a row whose name becomes another; what does not open is kept as it is.
+macro_rules! bound {
+    ($kind:literal, $name:literal, $column:literal) => {
+        (
+            $column,
+            concat!(
+                "COALESCE(seal_text('",
+                $kind,
+                "', seal_pii(open_pii(",
+                $name,
+                ")), open_text('",
+                $kind,
+                "', ",
+                $name,
+                ", ",
+                $column,
+                ")), ",
+                $column,
+                ")"
+            ),
+        )
+    };
+}
+
+/// All of them. A column that is not here names nobody, or is sealed for its row: docs/decisions/0019.
+const TABLES: &[Table] = &[
+    Table { name: "message", key: "id", holds: &[pii!("options"), pii!("route")], bound: &[] },
+    Table {
+        name: "delivery",
+        key: "id",
+        holds: &[lane!("lane"), recipients!("recipients"), pii!("address"), pii!("reason")],
+        bound: &[],
+    },
+    Table {
+        name: "recipient",
+        key: "delivery_id, recipient",
+        holds: &[recipients!("recipient"), pii!("reason")],
+        bound: &[],
+    },
+    Table { name: "attempt", key: "id", holds: &[lane!("lane"), pii!("reason")], bound: &[] },
+    Table { name: "term", key: "run, term, message_id", holds: &[recipients!("term")], bound: &[] },
+    Table { name: "idempotency", key: "caller, key", holds: &[pii!("key")], bound: &[] },
+    Table { name: "dedupe", key: "caller, key", holds: &[pii!("key")], bound: &[] },
+    Table {
+        name: "person",
+        key: "userid",
+        holds: &[pii!("userid"), pii!("shown")],
+        bound: &[bound!("person", "userid", "sealed")],
+    },
+    Table {
+        name: "heard",
+        key: "id",
+        holds: &[pii!("key"), pii!("sender")],
+        bound: &[bound!("event", "key", "body"), bound!("event", "key", "reply")],
+    },
+    Table { name: "feedback", key: "message_id, at, who, action, key", holds: &[pii!("who")], bound: &[] },
+    Table {
+        name: "webhook_event",
+        key: "id",
+        // An event of a message is named by the message, which a trigger writes.
+        holds: &[("key", "CASE WHEN body IS NULL THEN key ELSE seal_pii(open_pii(key)) END")],
+        bound: &[bound!("event", "key", "body")],
+    },
+    Table { name: "schedule", key: "id", holds: &[pii!("last_error")], bound: &[] },
+    Table { name: "media", key: "id", holds: &[pii!("file_name")], bound: &[] },
+];
+
+/// Takes the key, if it is needed, and brings the ledger over if it is not as it should be.
+pub(in crate::sqlite) fn bring_over(connection: &Connection, key: &PiiKey, pii: Pii) -> Result<()> {
+    let wanted = pii == Pii::Sealed;
+    let (sealed, mut step, done): (bool, u32, bool) =
+        connection
+            .query_row("SELECT sealed, step, done FROM pii", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    if done && !wanted && !sealed {
+        return Ok(());
+    }
+    key.take(&own_secret(connection, KEY)?, wanted);
+    if done && sealed == wanted {
+        return Ok(());
+    }
+    if sealed != wanted {
+        connection.execute("UPDATE pii SET sealed = ?, step = 0, done = 0", [wanted])?;
+        step = 0;
+    }
+    let began = Instant::now();
+    let setting = if wanted { "sealed" } else { "plain" };
+    if connection.prepare("SELECT 1 FROM message")?.exists([])? {
+        tracing::info!(setting, "Bringing the ledger over to encryption.pii as it is set; it is served afterwards");
+    }
+    for (number, table) in (1..).zip(TABLES).skip_while(|(number, _)| *number <= step) {
+        let rows = bring_table_over(connection, table)?;
+        connection.execute("UPDATE pii SET step = ?", [number])?;
+        if rows > 0 {
+            tracing::info!(table = table.name, rows, "Brought a table over");
+        }
+    }
+    if wanted {
+        connection.execute_batch("VACUUM")?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    }
+    connection.execute("UPDATE pii SET done = 1", [])?;
+    tracing::info!(setting, seconds = began.elapsed().as_secs(), "The ledger is as encryption.pii is set");
+    Ok(())
+}
+
+/// Brings a table over; returns how many rows were changed.
+fn bring_table_over(connection: &Connection, table: &Table) -> Result<usize> {
+    let (mut after, mut rows) = (None, 0);
+    loop {
+        let piece = connection.unchecked_transaction()?;
+        let changed;
+        (after, changed) = bring_piece_over(&piece, table, after.as_deref())?;
+        piece.commit()?;
+        rows += changed;
+        if after.is_none() {
+            return Ok(rows);
+        }
+    }
+}
+
+/// Brings over what follows a key; returns the key of the last row, or `None` if that was the table's last, and how many rows
+/// were changed.
+///
+/// A row whose key becomes another may be met again further on: it is as it should be then.
+fn bring_piece_over(
+    connection: &Connection,
+    table: &Table,
+    after: Option<&[Value]>,
+) -> Result<(Option<Vec<Value>>, usize)> {
+    let Table { name, key, holds, bound } = table;
+    let columns = key.split(", ").count();
+    let row = vec!["?"; columns].join(", ");
+    let later = if after.is_some() { format!("({key}) > ({row})") } else { "1".to_owned() };
+    let find = format!("SELECT {key} FROM {name} WHERE {later} ORDER BY {key} LIMIT 1 OFFSET {}", PIECE - 1);
+    let last = connection
+        .prepare_cached(&find)?
+        .query_row(params_from_iter(after.unwrap_or_default()), |found| {
+            (0..columns).map(|column| found.get(column)).collect::<Result<Vec<Value>>>()
+        })
+        .optional()?;
+    let until = if last.is_some() { format!("({key}) <= ({row})") } else { "1".to_owned() };
+    let set: Vec<_> = holds.iter().chain(*bound).map(|(column, value)| format!("{column} = {value}")).collect();
+    let is_other: Vec<_> = holds.iter().map(|(column, value)| format!("{column} IS NOT {value}")).collect();
+    let change = format!(
+        "UPDATE OR REPLACE {name} SET {} WHERE {later} AND {until} AND ({})",
+        set.join(", "),
+        is_other.join(" OR ")
+    );
+    let range = after.unwrap_or_default().iter().chain(last.iter().flatten());
+    let changed = connection.prepare_cached(&change)?.execute(params_from_iter(range))?;
+    Ok((last, changed))
+}
