@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 
 use key_file::KeyFile;
 pub use key_file::KeyFileError;
-pub(crate) use pii::PiiKey;
+pub(crate) use pii::{PII_MARK, PiiKey};
 
 /// The form of a sealed value: this byte, the key's number (4 bytes), the nonce (24), the ciphertext with its tag.
 const FORM: u8 = 1;

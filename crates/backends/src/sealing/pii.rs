@@ -17,7 +17,7 @@ use sha2::Sha256;
 use super::NONCE;
 
 /// What stands before a sealed value: no recipient begins so.
-const PREFIX: char = '~';
+pub(crate) const PII_MARK: char = '~';
 /// What the two keys are drawn by.
 const FOR_NONCES: &[u8] = b"hongyan pii nonce";
 const FOR_VALUES: &[u8] = b"hongyan pii value";
@@ -40,6 +40,11 @@ impl PiiKey {
         let _taken_before = self.0.set(Held { nonces, values: XChaCha20Poly1305::new(&values.into()), seals });
     }
 
+    /// Tells whether new values are sealed.
+    pub(crate) fn seals(&self) -> bool {
+        self.0.get().is_some_and(|held| held.seals)
+    }
+
     /// Seals a text, unless such texts stay as they are.
     pub(crate) fn seal(&self, text: &str) -> Option<String> {
         let held = self.0.get().filter(|held| held.seals)?;
@@ -48,14 +53,14 @@ impl PiiKey {
         // Only a text of 256 GiB cannot be encrypted.
         let sealed = held.values.encrypt(&XNonce::from(nonce), text.as_bytes());
         let sealed = sealed.unwrap_or_else(|_| unreachable!("a text fits into memory"));
-        let mut value = String::from(PREFIX);
+        let mut value = String::from(PII_MARK);
         URL_SAFE_NO_PAD.encode_string([&nonce, sealed.as_slice()].concat(), &mut value);
         Some(value)
     }
 
     /// Opens a sealed text; `None` if it is none that this key sealed.
     pub(crate) fn open(&self, value: &str) -> Option<String> {
-        let sealed = value.strip_prefix(PREFIX)?;
+        let sealed = value.strip_prefix(PII_MARK)?;
         let held = self.0.get()?;
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;

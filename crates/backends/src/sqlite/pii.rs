@@ -16,7 +16,7 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Result};
 
-use crate::sealing::PiiKey;
+use crate::sealing::{PII_MARK as MARK, PiiKey};
 
 pub(super) use self::convert::bring_over;
 
@@ -25,13 +25,16 @@ const PEOPLE: [&str; 3] = ["user:", "email:", "person:"];
 /// What parts a side lane from its member.
 const MEMBER: char = '#';
 
+/// What one of the functions makes of a text; `None`: it stays as it is.
+type Change = fn(&PiiKey, &str) -> Option<String>;
+
 /// Registers the functions on a connection.
 pub(super) fn register(connection: &Connection, key: &PiiKey) -> Result<()> {
-    let functions: [(&str, fn(&PiiKey, &str) -> Option<String>); 6] = [
+    let functions: [(&str, Change); 6] = [
         ("seal_pii", PiiKey::seal),
         ("open_pii", PiiKey::open),
-        ("seal_recipients", |key, text| by_line(text, |line| if is_person(line) { key.seal(line) } else { None })),
-        ("open_recipients", |key, text| by_line(text, |line| key.open(line))),
+        ("seal_recipients", seal_recipients),
+        ("open_recipients", |key, text| if text.contains(MARK) { by_line(text, |line| key.open(line)) } else { None }),
         ("seal_member", |key, lane| of_member(lane, |member| key.seal(member))),
         ("open_member", |key, lane| of_member(lane, |member| key.open(member))),
     ];
@@ -51,6 +54,14 @@ fn changed(call: &Context<'_>, change: impl FnOnce(&str) -> Option<String>) -> R
         _ => None,
     };
     Ok(changed.map_or(ToSqlOutput::Arg(0), |text| ToSqlOutput::Owned(Value::Text(text))))
+}
+
+fn seal_recipients(key: &PiiKey, text: &str) -> Option<String> {
+    // Of very many, too, nothing is copied where nothing is sealed.
+    if !key.seals() {
+        return None;
+    }
+    by_line(text, |line| if is_person(line) { key.seal(line) } else { None })
 }
 
 fn is_person(recipient: &str) -> bool {

@@ -57,10 +57,14 @@ fn record(connection: &Connection, posted: &[(i64, Posted)]) -> rusqlite::Result
         match posted {
             Posted::Taken => connection.prepare_cached("DELETE FROM webhook_event WHERE id = ?")?.execute([id])?,
             Posted::Again { at, error } => connection
-                .prepare_cached("UPDATE webhook_event SET due_at = ?, tries = tries + 1, error = ? WHERE id = ?")?
+                .prepare_cached(
+                    "UPDATE webhook_event SET due_at = ?, tries = tries + 1, error = seal_pii(?) WHERE id = ?",
+                )?
                 .execute(params![at.as_millis(), error, id])?,
             Posted::Dead { error } => connection
-                .prepare_cached("UPDATE webhook_event SET dead = 1, tries = tries + 1, error = ? WHERE id = ?")?
+                .prepare_cached(
+                    "UPDATE webhook_event SET dead = 1, tries = tries + 1, error = seal_pii(?) WHERE id = ?",
+                )?
                 .execute(params![error, id])?,
         };
     }
@@ -70,7 +74,7 @@ fn record(connection: &Connection, posted: &[(i64, Posted)]) -> rusqlite::Result
 fn backlog(connection: &Connection) -> rusqlite::Result<Vec<WebhookBacklog>> {
     let mut find = connection.prepare_cached(
         "SELECT target, SUM(dead = 0), SUM(dead), MIN(CASE WHEN dead = 0 THEN at END),
-             (SELECT error FROM webhook_event AS e WHERE e.target = w.target AND e.dead = 0 AND e.error IS NOT NULL ORDER BY id LIMIT 1)
+             (SELECT open_pii(error) FROM webhook_event AS e WHERE e.target = w.target AND e.dead = 0 AND e.error IS NOT NULL ORDER BY id LIMIT 1)
          FROM webhook_event AS w GROUP BY target ORDER BY target",
     )?;
     let found = find.query_map([], |row| {

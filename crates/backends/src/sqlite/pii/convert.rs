@@ -103,7 +103,7 @@ const TABLES: &[Table] = &[
         name: "webhook_event",
         key: "id",
         // An event of a message is named by the message, which a trigger writes.
-        holds: &[("key", "CASE WHEN body IS NULL THEN key ELSE seal_pii(open_pii(key)) END")],
+        holds: &[("key", "CASE WHEN body IS NULL THEN key ELSE seal_pii(open_pii(key)) END"), pii!("error")],
         bound: &[bound!("event", "key", "body")],
     },
     Table { name: "schedule", key: "id", holds: &[pii!("last_error")], bound: &[] },
@@ -194,4 +194,65 @@ fn bring_piece_over(
     let range = after.unwrap_or_default().iter().chain(last.iter().flatten());
     let changed = connection.prepare_cached(&change)?.execute(params_from_iter(range))?;
     Ok((last, changed))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use rusqlite::Connection;
+
+    use super::super::super::schema;
+    use super::TABLES;
+
+    /// Columns of text that hold no name of a person in the clear: ours, callers' words for things, or sealed for their row.
+    const NAMELESS: &[(&str, &str)] = &[
+        ("api_call", "api"),
+        ("api_key", "hash prefix caller scopes allow settings secret"),
+        ("attempt", "result request"),
+        ("audit", "who action subject before after"),
+        ("callback_keys", "callback body"),
+        ("card", "task_id"),
+        ("dedupe", "caller"),
+        ("delivery", "caller body handle digest"),
+        ("feedback", "action key"),
+        ("front_token", "hash key"),
+        ("heard", "callback"),
+        ("idempotency", "caller"),
+        ("key_use", "hash"),
+        ("link", "target"),
+        ("long_content", "content"),
+        ("media", "caller"),
+        ("message", "caller content tags metadata template webhook"),
+        ("own_secret", "name body"),
+        ("person", "source"),
+        ("person_list", "kind name sealed"),
+        ("person_lookup", "sealed"),
+        ("request", "lane"),
+        ("schedule", "name caller scopes allow key cron zone missed"),
+        ("template", "name body"),
+        ("upload", "scope media_id"),
+        ("webhook_event", "target topic"),
+    ];
+
+    fn columns<'a>(of: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeSet<String> {
+        of.into_iter().flat_map(|(table, names)| names.split(' ').map(move |name| format!("{table}.{name}"))).collect()
+    }
+
+    #[test]
+    fn of_every_column_of_text_it_is_decided_whether_it_names_people() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, Path::new("")).unwrap();
+        let mut find = connection
+            .prepare(
+                "SELECT t.name || '.' || c.name FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c
+                 WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND c.type = 'TEXT'",
+            )
+            .unwrap();
+        let found: BTreeSet<String> = find.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let named =
+            TABLES.iter().flat_map(|table| table.holds.iter().chain(table.bound).map(|column| (table.name, column.0)));
+        assert_eq!(found, columns(named.chain(NAMELESS.iter().copied())));
+    }
 }
