@@ -1,10 +1,10 @@
 //! Brings a ledger over when `pii` was changed: at the start, before anything else reads it, a piece at a time.
 //!
-//! Each piece is a transaction, and the table `pii` says how many tables are done: a start after a crash goes on with the one
-//! that is not. What has been brought over already is looked at again and left alone. When what was plain is sealed, the
+//! Each piece is a transaction, and the table `pii` says how far it is: a start after a crash goes on there. What has been brought
+//! over already is left alone where it is met again. When what was plain is sealed, the
 //! database is written anew at the end: free pages and the log hold none of it any more.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Result, params_from_iter};
@@ -14,7 +14,9 @@ use crate::sealing::PiiKey;
 use crate::sqlite::clicks::own_secret;
 
 /// Rows of one transaction.
-const PIECE: i64 = 2000;
+const PIECE: i64 = 500;
+/// How often the log says how far it is.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// The key's name among the gateway's own secrets.
 const KEY: &str = "pii";
 
@@ -124,7 +126,7 @@ pub(in crate::sqlite) fn bring_over(connection: &Connection, key: &PiiKey, pii: 
         return Ok(());
     }
     if sealed != wanted {
-        connection.execute("UPDATE pii SET sealed = ?, step = 0, done = 0", [wanted])?;
+        connection.execute("UPDATE pii SET sealed = ?, step = 0, after = NULL, done = 0", [wanted])?;
         step = 0;
     }
     let began = Instant::now();
@@ -132,13 +134,7 @@ pub(in crate::sqlite) fn bring_over(connection: &Connection, key: &PiiKey, pii: 
     if connection.prepare("SELECT 1 FROM message")?.exists([])? {
         tracing::info!(setting, "Bringing the ledger over to encryption.pii as it is set; it is served afterwards");
     }
-    for (number, table) in (1..).zip(TABLES).skip_while(|(number, _)| *number <= step) {
-        let rows = bring_table_over(connection, table)?;
-        connection.execute("UPDATE pii SET step = ?", [number])?;
-        if rows > 0 {
-            tracing::info!(table = table.name, rows, "Brought a table over");
-        }
-    }
+    bring_tables_over(connection, step)?;
     if wanted {
         connection.execute_batch("VACUUM")?;
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
@@ -148,51 +144,97 @@ pub(in crate::sqlite) fn bring_over(connection: &Connection, key: &PiiKey, pii: 
     Ok(())
 }
 
-/// Brings a table over; returns how many rows were changed.
+/// Brings over all tables but the first so many.
+fn bring_tables_over(connection: &Connection, done: u32) -> Result<()> {
+    for (number, table) in (1..).zip(TABLES).skip_while(|(number, _)| *number <= done) {
+        let rows = bring_table_over(connection, table)?;
+        connection.execute("UPDATE pii SET step = ?, after = NULL", [number])?;
+        if rows > 0 {
+            tracing::info!(table = table.name, rows, "Brought a table over");
+        }
+    }
+    Ok(())
+}
+
+/// Brings over what is left of a table; returns how many rows were changed.
 fn bring_table_over(connection: &Connection, table: &Table) -> Result<usize> {
-    let (mut after, mut rows) = (None, 0);
+    let left: Option<String> = connection.query_row("SELECT after FROM pii", [], |row| row.get(0))?;
+    let mut later = left.map_or_else(Later::default, |key| Later { sql: table.later_than(&key), key: Vec::new() });
+    let (mut rows, mut told) = (0, Instant::now());
     loop {
         let piece = connection.unchecked_transaction()?;
-        let changed;
-        (after, changed) = bring_piece_over(&piece, table, after.as_deref())?;
+        let (last, changed) = bring_piece_over(&piece, table, &later)?;
         piece.commit()?;
         rows += changed;
-        if after.is_none() {
-            return Ok(rows);
+        let Some(key) = last else { return Ok(rows) };
+        later = Later { sql: table.later_than(&table.marks()), key };
+        if told.elapsed() >= TOLD_EVERY {
+            tracing::info!(table = table.name, rows, "Bringing a table over");
+            told = Instant::now();
         }
     }
 }
 
-/// Brings over what follows a key; returns the key of the last row, or `None` if that was the table's last, and how many rows
-/// were changed.
+/// Which rows of a table are still to be looked at, and the key that is bound in it.
+struct Later {
+    sql: String,
+    key: Vec<Value>,
+}
+
+impl Default for Later {
+    fn default() -> Self {
+        Self { sql: "1".to_owned(), key: Vec::new() }
+    }
+}
+
+impl Table {
+    fn later_than(&self, key: &str) -> String {
+        format!("({}) > ({key})", self.key)
+    }
+
+    fn key_columns(&self) -> Vec<&'static str> {
+        self.key.split(", ").collect()
+    }
+
+    /// A question mark for each column of the key.
+    fn marks(&self) -> String {
+        vec!["?"; self.key_columns().len()].join(", ")
+    }
+}
+
+/// Brings over some rows; returns the key of the last, or `None` if that was the table's last, and how many were changed.
 ///
 /// A row whose key becomes another may be met again further on: it is as it should be then.
-fn bring_piece_over(
-    connection: &Connection,
-    table: &Table,
-    after: Option<&[Value]>,
-) -> Result<(Option<Vec<Value>>, usize)> {
+fn bring_piece_over(connection: &Connection, table: &Table, later: &Later) -> Result<(Option<Vec<Value>>, usize)> {
     let Table { name, key, holds, bound } = table;
-    let columns = key.split(", ").count();
-    let row = vec!["?"; columns].join(", ");
-    let later = if after.is_some() { format!("({key}) > ({row})") } else { "1".to_owned() };
-    let find = format!("SELECT {key} FROM {name} WHERE {later} ORDER BY {key} LIMIT 1 OFFSET {}", PIECE - 1);
+    let columns = table.key_columns();
+    let quoted: Vec<_> = columns.iter().map(|column| format!("quote({column})")).collect();
+    let find = format!(
+        "SELECT {key}, {} FROM {name} WHERE {} ORDER BY {key} LIMIT 1 OFFSET {}",
+        quoted.join(" || ', ' || "),
+        later.sql,
+        PIECE - 1
+    );
     let last = connection
         .prepare_cached(&find)?
-        .query_row(params_from_iter(after.unwrap_or_default()), |found| {
-            (0..columns).map(|column| found.get(column)).collect::<Result<Vec<Value>>>()
+        .query_row(params_from_iter(&later.key), |found| {
+            let key = (0..columns.len()).map(|column| found.get(column)).collect::<Result<Vec<Value>>>()?;
+            Ok((key, found.get::<_, String>(columns.len())?))
         })
         .optional()?;
-    let until = if last.is_some() { format!("({key}) <= ({row})") } else { "1".to_owned() };
+    let (last, written) = last.unzip();
+    let until = if last.is_some() { format!("({key}) <= ({})", table.marks()) } else { "1".to_owned() };
     let set: Vec<_> = holds.iter().chain(*bound).map(|(column, value)| format!("{column} = {value}")).collect();
     let is_other: Vec<_> = holds.iter().map(|(column, value)| format!("{column} IS NOT {value}")).collect();
     let change = format!(
-        "UPDATE OR REPLACE {name} SET {} WHERE {later} AND {until} AND ({})",
+        "UPDATE OR REPLACE {name} SET {} WHERE {} AND {until} AND ({})",
         set.join(", "),
+        later.sql,
         is_other.join(" OR ")
     );
-    let range = after.unwrap_or_default().iter().chain(last.iter().flatten());
+    let range = later.key.iter().chain(last.iter().flatten());
     let changed = connection.prepare_cached(&change)?.execute(params_from_iter(range))?;
+    connection.execute("UPDATE pii SET after = ?", [written])?;
     Ok((last, changed))
 }
 
@@ -229,6 +271,8 @@ mod tests {
         ("person", "source"),
         ("person_list", "kind name sealed"),
         ("person_lookup", "sealed"),
+        // While a ledger is brought over, and never after.
+        ("pii", "after"),
         ("request", "lane"),
         ("schedule", "name caller scopes allow key cron zone missed"),
         ("template", "name body"),
