@@ -11,8 +11,23 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The file of master keys; absent: in the data directory.
     pub key_file: Option<PathBuf>,
+    /// Whether what names people is sealed.
+    pub pii: Pii,
     /// Goes on with a ledger that has lost commits.
     pub accept_loss: bool,
+}
+
+impl Config {
+    /// Names a folder, and nothing that is special.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            engine: Engine::default(),
+            data_dir: data_dir.into(),
+            key_file: None,
+            pii: Pii::default(),
+            accept_loss: false,
+        }
+    }
 }
 
 /// An engine for the ledger.
@@ -23,4 +38,14 @@ pub enum Engine {
     Sqlite,
     /// Nothing survives the process: for tests and for trying out.
     Memory,
+}
+
+/// How the ledger holds what names people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pii {
+    /// As it is.
+    #[default]
+    Plain,
+    /// As keyed hashes that open.
+    Sealed,
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use pipeline::ports::{Clock, Doorbell, Ledger};
 
-pub use config::{Config, Engine};
+pub use config::{Config, Engine, Pii};
 pub use doorbell::InProcessDoorbell;
 pub use sealing::KeyFileError;
 pub use sqlite::{BackupError, KeyFileFound, OpenError, SqliteLedger, back_up, look_at_key_file};
@@ -36,10 +36,8 @@ impl std::fmt::Debug for Backends {
 /// [`OpenError`] says which file cannot be used, and why.
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Backends, OpenError> {
     let ledger = match &config.engine {
-        Engine::Sqlite => {
-            SqliteLedger::open(&config.data_dir, config.key_file.as_deref(), clock, config.accept_loss).await?
-        }
-        Engine::Memory => SqliteLedger::in_memory(clock)?,
+        Engine::Sqlite => SqliteLedger::open(config, clock).await?,
+        Engine::Memory => SqliteLedger::in_memory(config.pii, clock)?,
     };
     Ok(Backends { ledger: Arc::new(ledger), doorbell: Arc::new(InProcessDoorbell::default()) })
 }

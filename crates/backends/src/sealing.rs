@@ -5,6 +5,7 @@
 //! everything runs. Knows nothing about tables.
 
 mod key_file;
+mod pii;
 mod stream;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use parking_lot::RwLock;
 
 use key_file::KeyFile;
 pub use key_file::KeyFileError;
+pub(crate) use pii::{PII_MARK, PiiKey};
 pub(crate) use stream::{HEAD, Opening, Sealing, key_of_head};
 
 /// The form of a sealed value: this byte, the key's number (4 bytes), the nonce (24), the ciphertext with its tag.

@@ -19,6 +19,7 @@ mod grants;
 mod keys;
 mod media;
 mod memory;
+mod pii;
 mod queue;
 mod readers;
 mod records;
@@ -50,7 +51,8 @@ use self::memory::Memory;
 use self::readers::Readers;
 use self::shelf::Shelf;
 use self::writer::Writer;
-use crate::sealing::{KeyFileError, Keyring};
+use crate::config::{Config, Pii};
+use crate::sealing::{KeyFileError, Keyring, PiiKey};
 
 pub use self::backup::{BackupError, back_up};
 pub use self::sealed::{KeyFileFound, look_at_key_file};
@@ -166,6 +168,17 @@ pub enum OpenError {
         /// The key that does not fit.
         number: u32,
     },
+    /// What names people could not be sealed, or opened again.
+    #[error(
+        "what names people in `{path}` could not be brought over to another encryption.pii; nothing is lost, and the next start goes on: see that the disk has as much room again as the ledger takes"
+    )]
+    Pii {
+        /// The ledger.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The master key file cannot be used.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -188,6 +201,8 @@ struct File {
     memory: bool,
     /// What it is sealed with.
     keyring: Keyring,
+    /// By what names of people are sealed, if they are.
+    pii_key: PiiKey,
     clock: Arc<dyn Clock>,
 }
 
@@ -216,6 +231,7 @@ impl File {
         connection.pragma_update(None, "cache_size", -cache_kib)?;
         rows::register_message_of(&connection)?;
         sealed::register(&connection, &self.keyring)?;
+        pii::register(&connection, &self.pii_key)?;
         let clock = self.clock.clone();
         webhooks::register(&connection, move || clock.now())?;
         Ok(connection)
@@ -264,16 +280,13 @@ impl File {
 }
 
 impl SqliteLedger {
-    /// Opens or makes the ledger in a data directory, with its master keys there or in a file of their own; `accept_loss` goes on with a database that has lost commits.
+    /// Opens or makes the ledger in a data directory; brings it over first if what names people is to be held otherwise.
     ///
     /// # Errors
     /// [`OpenError`] says which file cannot be used, and why.
-    pub async fn open(
-        data_dir: &Path,
-        key_file: Option<&Path>,
-        clock: Arc<dyn Clock>,
-        accept_loss: bool,
-    ) -> Result<Self, OpenError> {
+    pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let Config { data_dir, key_file, pii, accept_loss, .. } = config;
+        let (pii, accept_loss) = (*pii, *accept_loss);
         let directory = |source| OpenError::Directory { path: data_dir.to_owned(), source };
         private_directory(data_dir).map_err(directory)?;
         let lock = lock(data_dir)?;
@@ -286,11 +299,17 @@ impl SqliteLedger {
         }
         // SQLite gives the files beside it the same mode.
         private_file(&path).map_err(directory)?;
-        let key_file = key_file.map_or_else(|| data_dir.join(KEY_FILE), Path::to_owned);
-        let file = File { path, memory: false, keyring: Keyring::read(key_file)?, clock: clock.clone() };
+        let key_file = key_file.clone().unwrap_or_else(|| data_dir.join(KEY_FILE));
+        let file = File {
+            path,
+            memory: false,
+            keyring: Keyring::read(key_file)?,
+            pii_key: PiiKey::default(),
+            clock: clock.clone(),
+        };
         let shelf = Shelf::Folder(data_dir.join("media"));
         shelf.tidy().map_err(directory)?;
-        tokio::task::spawn_blocking(move || Self::start(file, shelf, clock, Some((lock, numbers, accept_loss))))
+        tokio::task::spawn_blocking(move || Self::start(file, pii, shelf, clock, Some((lock, numbers, accept_loss))))
             .await
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
@@ -299,16 +318,22 @@ impl SqliteLedger {
     ///
     /// # Errors
     /// [`OpenError`] if SQLite refuses.
-    pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub fn in_memory(pii: Pii, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         // The memdb VFS lets several connections of this process share one database by name.
         let name = format!("/hongyan-{}", NEXT_IN_MEMORY.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        let file =
-            File { path: PathBuf::from(name), memory: true, keyring: Keyring::in_memory(), clock: clock.clone() };
-        Self::start(file, Shelf::Memory(Arc::default()), clock, None)
+        let file = File {
+            path: PathBuf::from(name),
+            memory: true,
+            keyring: Keyring::in_memory(),
+            pii_key: PiiKey::default(),
+            clock: clock.clone(),
+        };
+        Self::start(file, pii, Shelf::Memory(Arc::default()), clock, None)
     }
 
     fn start(
         file: File,
+        pii: Pii,
         shelf: Shelf,
         clock: Arc<dyn Clock>,
         disk: Option<(fs::File, CommitNumber, bool)>,
@@ -331,6 +356,8 @@ impl SqliteLedger {
         };
         sealed::take_keys(&connection, &file.keyring, file.path())?;
         directory::seal_what_is_not(&connection).map_err(failed)?;
+        pii::bring_over(&connection, &file.pii_key, pii)
+            .map_err(|source| OpenError::Pii { path: file.path().clone(), source })?;
         broadcasts::forget_unfinished(&connection).map_err(failed)?;
         let now = clock.now();
         queue::void_leases(&connection, now).map_err(failed)?;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use backends::{Config, Engine};
+use backends::Config;
 use bytes::Bytes;
 use channels::{AppConfig, Audience, Quotas, Via};
 use divan::{Bencher, black_box};
@@ -101,8 +101,7 @@ fn quota_decision(bencher: Bencher<'_, '_>) {
 fn ledger() -> (Runtime, tempfile::TempDir, Arc<dyn Ledger>) {
     let runtime = Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let config =
-        Config { engine: Engine::Sqlite, data_dir: folder.path().to_owned(), key_file: None, accept_loss: false };
+    let config = Config::new(folder.path());
     let opened = runtime.block_on(backends::open(&config, Arc::new(SystemClock::new()))).unwrap();
     (runtime, folder, opened.ledger)
 }

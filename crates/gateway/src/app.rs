@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wecom::{AgentId, MemoryTokenStore, TokenStore, Transport};
 
-use crate::config::{Config, DeliveryVia, LedgerEngine, MailSection};
+use crate::config::{Config, DeliveryVia, LedgerEngine, MailSection, Pii};
 use crate::{first_key, observe, server};
 
 pub(crate) use self::ways_in::callbacks as configured_callbacks;
@@ -222,6 +222,10 @@ pub async fn open_ledger(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Resu
             engine,
             data_dir: config.data_dir.clone(),
             key_file: config.encryption.key_file.clone(),
+            pii: match config.encryption.pii {
+                Pii::Plain => backends::Pii::Plain,
+                Pii::Sealed => backends::Pii::Sealed,
+            },
             accept_loss: config.accept_loss,
         },
         clock,

@@ -382,6 +382,8 @@ section!(
         /// The file of master keys; default: `master-key` in the data directory.
         #[serde(skip_serializing_if = "Option::is_none")]
         key_file: Option<PathBuf> = None,
+        /// Whether what names people is sealed: `plain` or `sealed`.
+        pii: Pii = Pii::Plain,
     }
 );
 
@@ -433,6 +435,16 @@ pub enum LedgerEngine {
     Sqlite,
     /// Nothing survives.
     Memory,
+}
+
+/// How the ledger holds what names people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pii {
+    /// As it is.
+    Plain,
+    /// As keyed hashes that open.
+    Sealed,
 }
 
 /// What carries the messages.

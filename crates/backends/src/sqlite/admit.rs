@@ -49,7 +49,9 @@ pub(super) fn admit(connection: &Connection, memory: &mut Memory, admission: &Ad
     }
     if let Some(dedupe) = &admission.dedupe {
         connection
-            .prepare_cached("INSERT OR REPLACE INTO dedupe (caller, key, message_id, until) VALUES (?, ?, ?, ?)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO dedupe (caller, key, message_id, until) VALUES (?, seal_pii(?), ?, ?)",
+            )?
             .execute(params![message.caller.as_str(), dedupe.key, message.id.to_bytes(), dedupe.until.as_millis()])?;
     }
     let sole = admission.deliveries.len() == 1;
@@ -68,7 +70,8 @@ fn known_key(
     idempotency: &Idempotency,
 ) -> rusqlite::Result<Option<Accepted>> {
     let mut find = connection.prepare_cached(
-        "SELECT hash, message_id, accepted_at, duplicate_of FROM idempotency WHERE caller = ? AND key = ? AND accepted_at >= ?",
+        "SELECT hash, message_id, accepted_at, duplicate_of FROM idempotency
+         WHERE caller = ? AND key = seal_pii(?) AND accepted_at >= ?",
     )?;
     let asked = params![caller.as_str(), idempotency.key, idempotency.not_before.as_millis()];
     find.query_row(asked, |row| {
@@ -86,8 +89,8 @@ fn known_key(
 
 /// Finds the message that this one repeats.
 fn first_of(connection: &Connection, message: &Message, key: &str) -> rusqlite::Result<Option<MessageId>> {
-    let mut find =
-        connection.prepare_cached("SELECT message_id FROM dedupe WHERE caller = ? AND key = ? AND until > ?")?;
+    let mut find = connection
+        .prepare_cached("SELECT message_id FROM dedupe WHERE caller = ? AND key = seal_pii(?) AND until > ?")?;
     let asked = params![message.caller.as_str(), key, message.accepted_at.as_millis()];
     find.query_row(asked, |row| Ok(MessageId::from_bytes(row.get(0)?))).optional()
 }
@@ -106,7 +109,8 @@ fn insert_message(connection: &Connection, message: &Message, duplicate_of: Opti
     let mut insert = connection.prepare_cached(
         "INSERT INTO message (id, caller, state, sealed, options, priority, accepted_at, send_at, expires_at, tags, sealed_notes,
              duplicate_of, route, replay_of, template, webhook)
-         VALUES (?1, ?2, ?3, seal('content', ?1, ?4), ?5, ?6, ?7, ?8, ?9, ?10, seal('notes', ?1, ?11), ?12, ?13, ?14, ?15, ?16)",
+         VALUES (?1, ?2, ?3, seal('content', ?1, ?4), seal_pii(?5), ?6, ?7, ?8, ?9, ?10, seal('notes', ?1, ?11), ?12, seal_pii(?13), ?14,
+             ?15, ?16)",
     )?;
     insert
         .execute(params![
@@ -137,7 +141,8 @@ fn insert_key(
     duplicate_of: Option<MessageId>,
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
-        "INSERT OR REPLACE INTO idempotency (caller, key, hash, message_id, accepted_at, duplicate_of) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO idempotency (caller, key, hash, message_id, accepted_at, duplicate_of)
+         VALUES (?, seal_pii(?), ?, ?, ?, ?)",
     )?;
     insert
         .execute(params![
@@ -212,7 +217,7 @@ fn insert_row(
         "INSERT INTO delivery (id, lane, caller, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash,
              duplicate_check, fence, last_attempt_at, attempts, tries, unconfirmed, recall, address, step, moves_at, budget, digest,
              part)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, seal_member(?), ?, seal_recipients(?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, seal_pii(?), ?, ?, ?, ?, ?)",
     )?;
     insert
         .execute(params![

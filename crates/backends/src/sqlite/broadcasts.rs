@@ -18,7 +18,8 @@ const STEP: usize = 500;
 const LARGEST_GROUP: i64 = 10_000;
 
 /// What is read of a broadcast `b`.
-const COLUMNS: &str = "SELECT b.*, opened('broadcast', b.id, b.sealed) AS opened FROM broadcast b ";
+const COLUMNS: &str =
+    "SELECT b.*, opened('broadcast', b.id, b.sealed) AS opened, open_pii(b.request_key) AS open_key FROM broadcast b ";
 
 fn state(number: i64) -> rusqlite::Result<BroadcastState> {
     let state = usize::try_from(number).ok().and_then(|i| BroadcastState::ALL.get(i).copied());
@@ -31,7 +32,7 @@ fn id_of(row: &Row<'_>, column: &str) -> rusqlite::Result<BroadcastId> {
 
 fn record(row: &Row<'_>) -> rusqlite::Result<BroadcastRecord> {
     let tiers = row.get_ref("tiers")?.as_str()?;
-    let key: Option<String> = row.get("request_key")?;
+    let key: Option<String> = row.get("open_key")?;
     let hash: Option<[u8; 32]> = row.get("request_hash")?;
     Ok(BroadcastRecord {
         broadcast: Broadcast {
@@ -98,7 +99,7 @@ fn insert_rows(
 
 fn by_key(connection: &Connection, caller: &str, key: &str) -> rusqlite::Result<Option<(BroadcastId, RequestHash)>> {
     let mut find =
-        connection.prepare_cached("SELECT id, request_hash FROM broadcast WHERE caller = ? AND request_key = ?")?;
+        connection.prepare_cached("SELECT id, request_hash FROM broadcast WHERE caller = ? AND request_key = seal_pii(?)")?;
     let found = |row: &Row<'_>| Ok((id_of(row, "id")?, RequestHash::new(row.get("request_hash")?)));
     find.query_row([caller, key], found).optional()
 }
@@ -120,7 +121,7 @@ fn begin(
     let (key, hash) = broadcast.idempotency.as_ref().map(|(key, hash)| (key, hash.as_bytes())).unzip();
     let state = if due_at.is_some() { BroadcastState::Running } else { BroadcastState::Paused };
     connection.execute(
-        "UPDATE broadcast SET state = ?, due_at = ?, request_key = ?, request_hash = ? WHERE id = ?",
+        "UPDATE broadcast SET state = ?, due_at = ?, request_key = seal_pii(?), request_hash = ? WHERE id = ?",
         params![state as i64, due_at.map(Timestamp::as_millis), key, hash, id],
     )?;
     Ok(None)

@@ -5,11 +5,12 @@ use domain::{Content, Heard, MessageId, Timestamp};
 use pipeline::ports::{CallbackKeys, Callbacks, Effects, FeedbackRecord, HeardAnswer, HeardRecord, LedgerError, Word};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::webhooks::TELL;
 use super::{SqliteLedger, rows};
 
 fn hear(connection: &Connection, heard: &Heard, reply: Option<&Content>) -> rusqlite::Result<HeardAnswer> {
-    let mut known =
-        connection.prepare_cached("SELECT open_text('event', key, reply) FROM heard WHERE callback = ? AND key = ?")?;
+    let mut known = connection
+        .prepare_cached("SELECT open_text('event', key, reply) FROM heard WHERE callback = ? AND key = seal_pii(?)")?;
     let known = known.query_row([&heard.callback, &heard.key], |row| {
         Ok(row.get_ref(0)?.as_str_or_null()?.and_then(Content::from_stored))
     });
@@ -21,7 +22,8 @@ fn hear(connection: &Connection, heard: &Heard, reply: Option<&Content>) -> rusq
     connection
         .prepare_cached(
             "INSERT INTO heard (callback, key, sender, at, body, reply)
-             VALUES (?1, ?2, ?3, now_millis(), seal_text('event', ?2, ?4), seal_text('event', ?2, ?5))",
+             VALUES (?1, seal_pii(?2), seal_pii(?3), now_millis(), seal_text('event', seal_pii(?2), ?4),
+                 seal_text('event', seal_pii(?2), ?5))",
         )?
         .execute(params![heard.callback, heard.key, heard.from, body, reply.map(Content::to_stored)])?;
     Ok(HeardAnswer::New)
@@ -29,15 +31,21 @@ fn hear(connection: &Connection, heard: &Heard, reply: Option<&Content>) -> rusq
 
 /// Forgets what somebody did and that it was they; what of it is still to be told is told first.
 pub(super) fn erase_sender(connection: &Connection, userid: &str, nameless: &str) -> rusqlite::Result<()> {
-    connection
-        .execute("UPDATE OR REPLACE feedback SET who = ?2 WHERE who = ?1 COLLATE NOCASE", params![userid, nameless])?;
+    connection.execute(
+        "UPDATE OR REPLACE feedback SET who = seal_pii(?2) WHERE open_pii(who) = ?1 COLLATE NOCASE",
+        params![userid, nameless],
+    )?;
     // The key stays: it tells a repeat.
     connection.execute(
-        "UPDATE heard SET sender = ?2, body = '', reply = NULL WHERE sender = ?1 COLLATE NOCASE AND handled = 1",
+        "UPDATE heard SET sender = seal_pii(?2), body = '', reply = NULL
+         WHERE open_pii(sender) = ?1 COLLATE NOCASE AND handled = 1",
         params![userid, nameless],
     )?;
     connection
-        .execute("DELETE FROM webhook_event WHERE dead = 1 AND body IS NOT NULL AND key = ? COLLATE NOCASE", [userid])
+        .execute(
+            "DELETE FROM webhook_event WHERE dead = 1 AND body IS NOT NULL AND open_pii(key) = ? COLLATE NOCASE",
+            [userid],
+        )
         .map(drop)
 }
 
@@ -57,15 +65,13 @@ fn unhandled(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<Hear
 
 fn take_effect(connection: &Connection, effects: &Effects, now: Timestamp) -> rusqlite::Result<()> {
     for Word { target, topic, key, body } in &effects.words {
-        connection
-            .prepare_cached(
-                "INSERT INTO webhook_event (target, topic, key, at, body, due_at) VALUES (?1, ?2, ?3, ?4, seal_text('event', ?3, ?5), 0)",
-            )?
-            .execute(params![target, topic, key, now.as_millis(), body])?;
+        connection.prepare_cached(TELL)?.execute(params![target, topic, key, now.as_millis(), body])?;
     }
     for (message, FeedbackRecord { at, who, action, key }) in &effects.feedback {
         connection
-            .prepare_cached("INSERT OR IGNORE INTO feedback (message_id, at, who, action, key) VALUES (?, ?, ?, ?, ?)")?
+            .prepare_cached(
+                "INSERT OR IGNORE INTO feedback (message_id, at, who, action, key) VALUES (?, ?, seal_pii(?), ?, ?)",
+            )?
             .execute(params![message.to_bytes(), at.as_millis(), who, action, key])?;
     }
     for message in &effects.acknowledged {
@@ -146,7 +152,7 @@ impl Callbacks for SqliteLedger {
     async fn feedback(&self, message: MessageId) -> Result<Vec<FeedbackRecord>, LedgerError> {
         let find = move |connection: &mut Connection| {
             let mut find = connection.prepare_cached(
-                "SELECT at, who, action, key FROM feedback WHERE message_id = ? ORDER BY at LIMIT 1000",
+                "SELECT at, open_pii(who), action, key FROM feedback WHERE message_id = ? ORDER BY at LIMIT 1000",
             )?;
             find.query_map([message.to_bytes()], |row| {
                 let (who, action, key) = (row.get(1)?, row.get(2)?, row.get(3)?);

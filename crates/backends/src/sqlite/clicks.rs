@@ -48,7 +48,7 @@ fn figures(
     found.collect()
 }
 
-fn own_secret(connection: &Connection, name: &str) -> rusqlite::Result<Vec<u8>> {
+pub(super) fn own_secret(connection: &Connection, name: &str) -> rusqlite::Result<Vec<u8>> {
     let find = "SELECT open_text('secret', name, body) FROM own_secret WHERE name = ?";
     let known: Option<Option<String>> = connection.query_row(find, [name], |row| row.get(0)).optional()?;
     if let Some(known) = known {

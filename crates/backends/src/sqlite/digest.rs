@@ -23,9 +23,10 @@ pub(super) fn companions(
     let mut find = connection.prepare_cached(concat!(
         "SELECT d.id, ",
         whole_content!(),
-        ", m.options
+        ", open_pii(m.options)
          FROM delivery AS d JOIN message AS m ON m.id = message_of(d.id)
-         WHERE d.state = 0 AND d.recall = 0 AND d.lane = ?1 AND d.digest = ?2 AND d.recipients = ?3 AND d.digest_of IS NULL
+         WHERE d.state = 0 AND d.recall = 0 AND d.lane = seal_member(?1) AND d.digest = ?2 AND d.recipients = seal_recipients(?3)
+             AND d.digest_of IS NULL
              AND d.attempts = 0 AND d.priority = ?4 AND (d.expires_at IS NULL OR d.expires_at > ?5)
              AND (m.send_at IS NULL OR m.send_at <= ?5)
          ORDER BY d.id LIMIT ?6"
@@ -120,7 +121,7 @@ pub(super) fn end(
         let Outcome::Final { unconfirmed, reason, .. } = &settlement.outcome else { return Ok(false) };
         connection
             .prepare_cached(
-                "UPDATE delivery SET state = ?, settled_at = ?, unconfirmed = ?, reason = ?
+                "UPDATE delivery SET state = ?, settled_at = ?, unconfirmed = ?, reason = seal_pii(?)
                  WHERE digest_of = ?5 AND id <> ?5 AND state = ?6",
             )?
             .execute(params![

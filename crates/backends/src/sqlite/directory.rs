@@ -84,7 +84,7 @@ fn put(connection: &Connection, person: &Person) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO person (userid, shown, status, source, synced_at, sealed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, seal_text('person', ?1, ?6))",
+                 VALUES (seal_pii(?1), seal_pii(?2), ?3, ?4, ?5, seal_text('person', seal_pii(?1), ?6))",
         )?
         .execute(params![
             person.userid.to_ascii_lowercase(),
@@ -147,7 +147,7 @@ pub(super) fn reseal(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Forgets a person, and by what they were found.
 pub(super) fn erase_member(connection: &Connection, userid: &str) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM person WHERE userid = ?", [userid.to_ascii_lowercase()])?;
+    connection.execute("DELETE FROM person WHERE userid = seal_pii(?)", [userid.to_ascii_lowercase()])?;
     erase_lookups(connection, |found| found.userid.eq_ignore_ascii_case(userid))
 }
 
@@ -168,7 +168,8 @@ impl Directory for SqliteLedger {
     async fn people(&self) -> Result<Vec<Person>, LedgerError> {
         let find = |connection: &mut Connection| {
             let mut find = connection.prepare_cached(
-                "SELECT shown, status, source, synced_at, open_text('person', userid, sealed) FROM person ORDER BY userid",
+                "SELECT open_pii(shown), status, source, synced_at, open_text('person', userid, sealed) FROM person
+                 ORDER BY open_pii(userid)",
             )?;
             find.query_map([], person)?.collect()
         };
@@ -183,7 +184,7 @@ impl Directory for SqliteLedger {
     async fn forget_person(&self, userid: &str) -> Result<bool, LedgerError> {
         let userid = userid.to_ascii_lowercase();
         let forget = move |connection: &Connection| {
-            Ok(connection.execute("DELETE FROM person WHERE userid = ?", [&userid])? > 0)
+            Ok(connection.execute("DELETE FROM person WHERE userid = seal_pii(?)", [&userid])? > 0)
         };
         self.writer.change("forget a person", forget).await
     }
@@ -191,7 +192,7 @@ impl Directory for SqliteLedger {
     async fn rename_person(&self, before: &str, person: Person) -> Result<(), LedgerError> {
         let before = before.to_ascii_lowercase();
         let rename = move |connection: &Connection| {
-            connection.execute("DELETE FROM person WHERE userid = ?", [&before])?;
+            connection.execute("DELETE FROM person WHERE userid = seal_pii(?)", [&before])?;
             put(connection, &person)
         };
         self.writer.change("keep a person under another userid", rename).await

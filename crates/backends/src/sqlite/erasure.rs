@@ -43,7 +43,8 @@ fn erase_each(connection: &Connection, recipient: &Recipient, limit: usize) -> r
             search::forget_term(connection, id, &recipient.to_string())?;
             let mut others = false;
             let (first, last) = id.delivery_range();
-            let mut find = connection.prepare_cached("SELECT id, recipients FROM delivery WHERE id BETWEEN ? AND ?")?;
+            let mut find = connection
+                .prepare_cached("SELECT id, open_recipients(recipients) FROM delivery WHERE id BETWEEN ? AND ?")?;
             let deliveries = find.query_map([first.to_bytes(), last.to_bytes()], |row| {
                 Ok((rows::delivery_id(row, 0)?, row.get::<_, String>(1)?))
             })?;
@@ -96,18 +97,23 @@ fn erase_delivery(
     let is_nameless = |other: &Recipient| *other == nameless;
     let others = known.iter().any(|other| !is_it(other) && !is_nameless(other));
     if known.iter().any(is_it) {
+        // A userid may have been written otherwise.
+        for same in known.iter().filter(|other| is_it(other)) {
+            search::forget_term(connection, id.message(), &same.to_string())?;
+        }
         let kept: RecipientSet =
             known.iter().map(|other| if is_it(other) { nameless.clone() } else { other.clone() }).collect();
         connection.execute(
             // A lane of its own names a member, too.
-            "UPDATE delivery SET recipients = ?1, address = NULL, body = NULL, reason = NULL,
+            "UPDATE delivery SET recipients = seal_recipients(?1), address = NULL, body = NULL, reason = NULL,
                  lane = CASE WHEN instr(lane, '#') THEN substr(lane, 1, instr(lane, '#') - 1) ELSE lane END WHERE id = ?2",
             params![kept.to_stored(), id.to_bytes()],
         )?;
         let attempts = [id.attempt(0).to_bytes(), id.attempt(u16::MAX).to_bytes()];
         connection.execute("UPDATE attempt SET request = NULL, reason = NULL WHERE id BETWEEN ? AND ?", attempts)?;
         connection.execute(
-            "UPDATE OR REPLACE recipient SET recipient = ?, reason = NULL WHERE delivery_id = ? AND recipient = ? COLLATE NOCASE",
+            "UPDATE OR REPLACE recipient SET recipient = seal_recipients(?), reason = NULL
+             WHERE delivery_id = ? AND open_recipients(recipient) = ? COLLATE NOCASE",
             params![nameless.to_string(), id.to_bytes(), recipient.to_string()],
         )?;
     }

@@ -186,7 +186,10 @@ impl Media for SqliteLedger {
             let size = i64::try_from(*size).unwrap_or(i64::MAX);
             let row = params![id.to_bytes(), caller.as_str(), file_name, size, created_at.as_millis()];
             connection
-                .execute("INSERT INTO media (id, caller, file_name, size, created_at) VALUES (?, ?, ?, ?, ?)", row)
+                .execute(
+                    "INSERT INTO media (id, caller, file_name, size, created_at) VALUES (?, ?, seal_pii(?), ?, ?)",
+                    row,
+                )
                 .map(drop)
         };
         self.writer.change("keep a file", put).await
@@ -196,7 +199,7 @@ impl Media for SqliteLedger {
         let caller = caller.map(|caller| caller.as_str().to_owned());
         let find = move |connection: &mut Connection| {
             let mut find = connection.prepare_cached(
-                "SELECT caller, file_name, size, created_at FROM media WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)",
+                "SELECT caller, open_pii(file_name), size, created_at FROM media WHERE id = ?1 AND (?2 IS NULL OR caller = ?2)",
             )?;
             find.query_row(params![id.to_bytes(), caller], |row| record(id, row)).optional()
         };
@@ -212,7 +215,7 @@ impl Media for SqliteLedger {
     async fn linked_media(&self, id: MediaId, until: Timestamp) -> Result<Option<MediaRecord>, LedgerError> {
         let find = move |connection: &mut Connection| {
             let mut find = connection.prepare_cached(
-                "SELECT caller, file_name, size, created_at FROM media WHERE id = ?1
+                "SELECT caller, open_pii(file_name), size, created_at FROM media WHERE id = ?1
                      AND EXISTS (SELECT 1 FROM file_link WHERE media = ?1 AND until = ?2)",
             )?;
             find.query_row(params![id.to_bytes(), until.as_millis()], |row| record(id, row)).optional()

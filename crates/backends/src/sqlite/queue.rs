@@ -73,8 +73,9 @@ impl Due {
         let over_budget = "moves_at IS NOT NULL AND budget IS NOT NULL AND budget <= ?3 AND due_at <= ?2";
         for which in [which, over_budget] {
             let room = claim.limit - self.ids.len();
-            let sql =
-                format!("SELECT id FROM delivery WHERE state = 0 AND recall = 0 AND lane = ?1 AND {which} LIMIT ?4");
+            let sql = format!(
+                "SELECT id FROM delivery WHERE state = 0 AND recall = 0 AND lane = seal_member(?1) AND {which} LIMIT ?4"
+            );
             let mut find = connection.prepare_cached(&sql)?;
             let asked = params![claim.lane.as_str(), claim.now.as_millis(), moving.used, rows::limit(room)];
             for found in find.query_map(asked, |row| rows::delivery_id(row, 0))? {
@@ -100,7 +101,7 @@ impl Due {
             callers.rotate_left(turn);
         }
         let mut find = connection.prepare_cached(
-            "SELECT id, due_at FROM delivery WHERE state = 0 AND recall = 0 AND lane = ? AND priority = ? AND caller = ?
+            "SELECT id, due_at FROM delivery WHERE state = 0 AND recall = 0 AND lane = seal_member(?) AND priority = ? AND caller = ?
              ORDER BY due_at LIMIT ?",
         )?;
         let mut waiting = Vec::with_capacity(callers.len());
@@ -127,7 +128,7 @@ impl Due {
 /// Skips from caller to caller in the index, however many deliveries wait for each.
 fn callers(connection: &Connection, lane: &str, priority: Priority) -> rusqlite::Result<Vec<String>> {
     let mut next = connection.prepare_cached(
-        "SELECT caller FROM delivery WHERE state = 0 AND recall = 0 AND lane = ? AND priority = ? AND caller > ?
+        "SELECT caller FROM delivery WHERE state = 0 AND recall = 0 AND lane = seal_member(?) AND priority = ? AND caller > ?
          ORDER BY caller LIMIT 1",
     )?;
     let mut callers: Vec<String> = Vec::new();
@@ -180,7 +181,7 @@ fn take(
     let mut find = connection.prepare_cached(concat!(
         "SELECT ",
         whole_content!(),
-        ", options, route FROM message AS m WHERE id = ?"
+        ", open_pii(options), open_pii(route) FROM message AS m WHERE id = ?"
     ))?;
     let (content, options, route) = find.query_row([id.message().to_bytes()], |row| {
         Ok((
@@ -236,14 +237,14 @@ impl Taken {
 fn bury(connection: &Connection, ids: &[DeliveryId], now: Timestamp) -> rusqlite::Result<()> {
     let reason = Reason::new("unreadable", "what is stored of this delivery cannot be read by this version");
     for id in ids {
-        connection.prepare_cached("UPDATE delivery SET state = ?, reason = ?, settled_at = ? WHERE id = ?")?.execute(
-            params![
+        connection
+            .prepare_cached("UPDATE delivery SET state = ?, reason = seal_pii(?), settled_at = ? WHERE id = ?")?
+            .execute(params![
                 RecipientState::Failed as u8,
                 rows::reason_to_stored(Some(&reason)),
                 now.as_millis(),
                 id.to_bytes()
-            ],
-        )?;
+            ])?;
     }
     // What was merged into one that cannot be read goes on by itself.
     for id in ids {
@@ -281,7 +282,7 @@ pub(super) fn void_leases(connection: &Connection, now: Timestamp) -> rusqlite::
     }
     let reason = rows::reason_to_stored(Some(&Reason::new("interrupted", "the gateway ended before the answer came")));
     let mut insert = connection.prepare(
-        "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane) VALUES (?, ?, ?, 'uncertain', ?, ?, ?)",
+        "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane) VALUES (?, ?, ?, 'uncertain', seal_pii(?), ?, ?)",
     )?;
     for (id, lane, attempts, started_at, redelivery) in &leased {
         let flags = if *redelivery { rows::REDELIVERY } else { 0 };
@@ -328,7 +329,7 @@ fn divide(connection: &Connection, division: &Division) -> rusqlite::Result<bool
     }
     // Nothing was sent: the next claim decides anew whether its request equals another.
     let mut keep = connection.prepare_cached(
-        "UPDATE delivery SET state = 0, lane = ?, recipients = ?, request_hash = ?, duplicate_check = NULL, body = NULL,
+        "UPDATE delivery SET state = 0, lane = seal_member(?), recipients = seal_recipients(?), request_hash = ?, duplicate_check = NULL, body = NULL,
              last_attempt_at = NULL WHERE id = ? AND fence = ? AND state = 1 AND recall = 0 RETURNING caller",
     )?;
     let kept = params![
@@ -358,7 +359,7 @@ fn note_late(connection: &Connection, late: &LateAnswer) -> rusqlite::Result<()>
 /// claims only the last count, as many as it made attempts.
 fn recent_recipients(connection: &Connection, lane: &Lane, since: Timestamp) -> rusqlite::Result<Vec<SentTo>> {
     let mut find = connection.prepare_cached(
-        "SELECT r.delivery, r.at, d.recipients, d.attempts + (d.state = 1) FROM request AS r JOIN delivery AS d ON d.id = r.delivery
+        "SELECT r.delivery, r.at, open_recipients(d.recipients), d.attempts + (d.state = 1) FROM request AS r JOIN delivery AS d ON d.id = r.delivery
          WHERE r.at >= ? AND r.lane = ? ORDER BY r.rowid DESC",
     )?;
     let mut counted: HashMap<[u8; 16], u32> = HashMap::new();
@@ -379,7 +380,7 @@ fn recent_recipients(connection: &Connection, lane: &Lane, since: Timestamp) -> 
 /// When the first waiting delivery of a lane is due.
 fn first_due(connection: &Connection, lane: &str) -> rusqlite::Result<Option<Timestamp>> {
     let mut find = connection.prepare_cached(
-        "SELECT MIN(due_at) FROM delivery WHERE state = 0 AND recall = 0 AND lane = ? AND priority = ? AND caller = ?",
+        "SELECT MIN(due_at) FROM delivery WHERE state = 0 AND recall = 0 AND lane = seal_member(?) AND priority = ? AND caller = ?",
     )?;
     let mut first: Option<i64> = None;
     for priority in Priority::ALL {
@@ -394,15 +395,17 @@ fn first_due(connection: &Connection, lane: &str) -> rusqlite::Result<Option<Tim
 /// Skips from lane to lane in the index, however many deliveries wait on each.
 fn waiting_lanes(connection: &Connection) -> rusqlite::Result<Vec<(Lane, Timestamp)>> {
     let mut next = connection.prepare_cached(
-        "SELECT lane FROM delivery WHERE state = 0 AND recall = 0 AND lane > ? ORDER BY lane LIMIT 1",
+        "SELECT lane, open_member(lane) FROM delivery WHERE state = 0 AND recall = 0 AND lane > ? ORDER BY lane LIMIT 1",
     )?;
     let mut lanes = Vec::new();
     let mut after = String::new();
-    while let Some(lane) = next.query_row([&after], |row| row.get::<_, String>(0)).optional()? {
+    while let Some((stored, lane)) =
+        next.query_row([&after], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).optional()?
+    {
         if let Some(due_at) = first_due(connection, &lane)? {
             lanes.push((Lane::from_stored(&lane), due_at));
         }
-        after = lane;
+        after = stored;
     }
     Ok(lanes)
 }
@@ -428,7 +431,7 @@ impl Queue for SqliteLedger {
     async fn backlog(&self) -> Result<Vec<(Lane, u64)>, LedgerError> {
         let count = |connection: &mut Connection| {
             let mut count = connection.prepare_cached(
-                "SELECT lane, COUNT(*) FROM delivery WHERE state = 0 AND recall = 0 GROUP BY lane ORDER BY lane",
+                "SELECT open_member(lane), COUNT(*) FROM delivery WHERE state = 0 AND recall = 0 GROUP BY lane ORDER BY 1",
             )?;
             let counted = count.query_map([], |row| {
                 Ok((Lane::from_stored(row.get_ref(0)?.as_str()?), row.get::<_, i64>(1)?.unsigned_abs()))
@@ -448,7 +451,7 @@ impl Queue for SqliteLedger {
         let lane = lane.main();
         let find = move |connection: &mut Connection| {
             let mut find = connection.prepare_cached(
-                "SELECT recipients FROM delivery WHERE id >= ?1 AND (lane = ?2 OR lane LIKE ?2 || '#%') AND attempts > 0
+                "SELECT open_recipients(recipients) FROM delivery WHERE id >= ?1 AND (lane = ?2 OR lane LIKE ?2 || '#%') AND attempts > 0
                      AND last_attempt_at >= ?3",
             )?;
             let first = MessageId::first_at(since - ACCEPTED_BEFORE).to_bytes();
@@ -485,8 +488,9 @@ impl Queue for SqliteLedger {
     async fn recent_calls(&self, lane: &Lane, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError> {
         let lane = lane.clone();
         let find = move |connection: &mut Connection| {
-            let mut find = connection
-                .prepare_cached("SELECT ended_at FROM attempt WHERE lane = ? AND ended_at >= ? ORDER BY ended_at")?;
+            let mut find = connection.prepare_cached(
+                "SELECT ended_at FROM attempt WHERE lane = seal_member(?) AND ended_at >= ? ORDER BY ended_at",
+            )?;
             let ends = find.query_map(params![lane.as_str(), since.as_millis()], |row| row.get(0))?;
             ends.map(|end| Ok(Timestamp::from_millis(end?))).collect()
         };

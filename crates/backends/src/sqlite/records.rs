@@ -56,7 +56,10 @@ fn deliveries_of(connection: &Connection, id: MessageId) -> rusqlite::Result<Vec
         let record = found?;
         deliveries.insert(record.delivery.id, record);
     }
-    let mut find = connection.prepare_cached("SELECT * FROM recipient WHERE delivery_id BETWEEN ? AND ?")?;
+    let mut find = connection.prepare_cached(
+        "SELECT delivery_id, open_recipients(recipient) AS recipient, state, open_pii(reason) AS reason FROM recipient
+         WHERE delivery_id BETWEEN ? AND ?",
+    )?;
     let exceptions = find.query_map(range, |row| Ok((rows::delivery_id(row, "delivery_id")?, exception(row)?)))?;
     for found in exceptions {
         let (id, exception) = found?;
@@ -66,7 +69,7 @@ fn deliveries_of(connection: &Connection, id: MessageId) -> rusqlite::Result<Vec
     }
     let (first, last) = id.attempt_range();
     let mut find = connection.prepare_cached(
-        "SELECT *, open_text('attempt', id, request) AS opened_request FROM attempt WHERE id BETWEEN ? AND ? ORDER BY id",
+        "SELECT *, open_text('attempt', id, request) AS opened_request, open_pii(reason) AS opened_reason FROM attempt WHERE id BETWEEN ? AND ? ORDER BY id",
     )?;
     for found in find.query_map([first.to_bytes(), last.to_bytes()], rows::attempt)? {
         let (id, attempt) = found?;
@@ -298,7 +301,7 @@ fn split_off_refused(
     connection.execute(
         "INSERT INTO delivery (id, lane, caller, recipients, state, priority, due_at, expires_at, give_up_at, sole, request_hash,
              fence, attempts, tries, unconfirmed, recall, address, step)
-         SELECT ?1, lane, caller, ?2, 0, priority, ?3, expires_at, ?4, 0, random(), 0, 0, 0, 0, 0, address, step FROM delivery WHERE id = ?5",
+         SELECT ?1, lane, caller, seal_recipients(?2), 0, priority, ?3, expires_at, ?4, 0, random(), 0, 0, 0, 0, 0, address, step FROM delivery WHERE id = ?5",
         params![
             id.delivery(position).to_bytes(),
             again.to_stored(),
@@ -307,7 +310,10 @@ fn split_off_refused(
             from_id
         ],
     )?;
-    connection.execute("UPDATE delivery SET recipients = ? WHERE id = ?", params![reached.to_stored(), from_id])?;
+    connection.execute(
+        "UPDATE delivery SET recipients = seal_recipients(?) WHERE id = ?",
+        params![reached.to_stored(), from_id],
+    )?;
     connection.execute("UPDATE delivery SET sole = 0 WHERE id BETWEEN ? AND ?", range)?;
     connection
         .execute(
@@ -414,7 +420,7 @@ fn pending_recalls(
         (first.to_bytes(), last.to_bytes())
     });
     let mut find = connection.prepare_cached(
-        "SELECT id, lane, handle, unconfirmed, settled_at FROM delivery
+        "SELECT id, open_member(lane) AS lane, handle, unconfirmed, settled_at FROM delivery
          WHERE recall = 1 AND (state IN (?1, ?2) OR (state = ?6 AND handle IS NOT NULL)) AND id BETWEEN ?3 AND ?4
          ORDER BY id LIMIT ?5",
     )?;
@@ -448,7 +454,7 @@ fn recall_ended(
     connection.execute(
         // Who moved on is counted elsewhere, whatever becomes of what came late.
         "UPDATE delivery SET recall = 0, state = CASE WHEN state = ?4 THEN state ELSE COALESCE(?1, state) END,
-             reason = COALESCE(?2, reason) WHERE id = ?3",
+             reason = COALESCE(seal_pii(?2), reason) WHERE id = ?3",
         params![
             state.map(|state| state as u8),
             rows::reason_to_stored(reason),

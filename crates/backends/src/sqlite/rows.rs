@@ -198,7 +198,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         id: message_id(row, "id")?,
         caller: CallerId::new(row.get::<_, String>("caller")?),
         content: shown_content(row.get_ref("whole_content")?.as_str_or_null()?.unwrap_or_default()),
-        options: options_from_stored(row.get_ref("options")?.as_str_or_null()?),
+        options: options_from_stored(row.get_ref("opened_options")?.as_str_or_null()?),
         priority: Priority::from_rank(row.get("priority")?),
         accepted_at: time(row, "accepted_at")?,
         send_at: maybe_time(row, "send_at")?,
@@ -206,7 +206,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         tags: tags(row.get_ref("tags")?.as_str_or_null()?),
         metadata: notes.metadata.or(metadata),
         duplicate_of: row.get::<_, Option<[u8; 16]>>("duplicate_of")?.map(MessageId::from_bytes),
-        route: route_from_stored(row.get_ref("route")?.as_str_or_null()?),
+        route: route_from_stored(row.get_ref("opened_route")?.as_str_or_null()?),
         replay_of: row.get::<_, Option<[u8; 16]>>("replay_of")?.map(MessageId::from_bytes),
         acknowledged_at: maybe_time(row, "acknowledged_at")?,
         template: template_from_stored(row.get_ref("template")?.as_str_or_null()?, notes.variables),
@@ -229,7 +229,8 @@ macro_rules! message_columns {
         concat!(
             "SELECT m.*, ",
             rows::whole_content!(),
-            " AS whole_content, opened('notes', m.id, m.sealed_notes) AS notes"
+            " AS whole_content, opened('notes', m.id, m.sealed_notes) AS notes,
+                 open_pii(m.options) AS opened_options, open_pii(m.route) AS opened_route"
         )
     };
 }
@@ -239,10 +240,10 @@ pub(super) use message_columns;
 /// a claim asks for besides (12 to 15), then what a record shows besides (16 to 21), then what few have (22 to 28).
 macro_rules! delivery_columns {
     () => {
-        "SELECT id, lane, recipients, priority, due_at, expires_at, give_up_at, request_hash,
+        "SELECT id, open_member(lane), open_recipients(recipients), priority, due_at, expires_at, give_up_at, request_hash,
              attempts, tries, uncertain_since, duplicate_check, caller, fence, open_text('request', id, body), sole,
-             state, last_attempt_at, handle, unconfirmed, reason, settled_at,
-             address, step, moves_at, budget, digest, part, digest_of "
+             state, last_attempt_at, handle, unconfirmed, open_pii(reason), settled_at,
+             open_pii(address), step, moves_at, budget, digest, part, digest_of "
     };
 }
 pub(super) use delivery_columns;
@@ -295,7 +296,7 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<(AttemptId, AttemptReco
         started_at: time(row, "started_at")?,
         ended_at: time(row, "ended_at")?,
         result: row.get("result")?,
-        reason: reason_from_stored(row.get_ref("reason")?.as_str_or_null()?),
+        reason: reason_from_stored(row.get_ref("opened_reason")?.as_str_or_null()?),
         probe: flags & PROBE != 0,
         redelivery: flags & REDELIVERY != 0,
         late: flags & LATE != 0,

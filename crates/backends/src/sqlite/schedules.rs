@@ -17,7 +17,9 @@ struct Sealed {
 }
 
 /// What is read of a schedule `s`.
-const COLUMNS: &str = "SELECT s.*, opened('schedule', s.name, s.sealed) AS opened FROM schedule s ";
+const COLUMNS: &str =
+    "SELECT s.*, opened('schedule', s.name, s.sealed) AS opened, open_pii(s.last_error) AS opened_error
+     FROM schedule s ";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<ScheduleRecord> {
     let opened = row.get_ref("opened")?.as_str_or_null()?;
@@ -44,7 +46,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<ScheduleRecord> {
         created_at: rows::time(row, "created_at")?,
         last_run: rows::maybe_time(row, "last_run")?.zip(rows::maybe_time(row, "last_ended")?),
         last_message: row.get::<_, Option<[u8; 16]>>("last_message")?.map(MessageId::from_bytes),
-        last_error: row.get("last_error")?,
+        last_error: row.get("opened_error")?,
         left_out: row.get::<_, i64>("left_out")?.unsigned_abs(),
     })
 }
@@ -123,7 +125,7 @@ fn advance(connection: &Connection, advance: &Advance) -> rusqlite::Result<()> {
     };
     connection
         .execute(
-            "UPDATE schedule SET last_run = ?, last_ended = ?, last_message = ?, last_error = ? WHERE name = ?",
+            "UPDATE schedule SET last_run = ?, last_ended = ?, last_message = ?, last_error = seal_pii(?) WHERE name = ?",
             params![run.as_millis(), now, message, error, advance.name],
         )
         .map(drop)

@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (13, include_str!("../../migrations/sqlite/0013_directory.sql")),
     (14, include_str!("../../migrations/sqlite/0014_broadcasts.sql")),
     (15, include_str!("../../migrations/sqlite/0015_file_links.sql")),
+    (16, include_str!("../../migrations/sqlite/0016_pii.sql")),
 ];
 
 /// Brings an empty or older file to the newest schema, one transaction a step; refuses a foreign or newer one.

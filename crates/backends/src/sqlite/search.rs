@@ -80,7 +80,7 @@ pub(super) fn forget(connection: &Connection, id: MessageId, tags: &[String]) ->
 pub(super) fn forget_term(connection: &Connection, id: MessageId, term: &str) -> rusqlite::Result<()> {
     let run = run_of(connection, id)?;
     connection
-        .prepare_cached("DELETE FROM term WHERE run = ? AND term = ? COLLATE NOCASE AND message_id = ?")?
+        .prepare_cached("DELETE FROM term WHERE run = ? AND term = seal_recipients(?) AND message_id = ?")?
         .execute(params![run, term, id.to_bytes()])
         .map(drop)
 }
@@ -103,15 +103,15 @@ fn run_of(connection: &Connection, id: MessageId) -> rusqlite::Result<i64> {
 }
 
 fn insert(connection: &Connection, run: i64, terms: &[(String, MessageId)]) -> rusqlite::Result<()> {
-    let mut insert =
-        connection.prepare_cached("INSERT OR IGNORE INTO term (run, term, message_id) VALUES (?, ?, ?)")?;
+    let mut insert = connection
+        .prepare_cached("INSERT OR IGNORE INTO term (run, term, message_id) VALUES (?, seal_recipients(?), ?)")?;
     for (term, id) in terms {
         insert.execute(params![run, term, id.to_bytes()])?;
     }
     Ok(())
 }
 
-/// What a message is found by.
+/// What a message is found by, as the ledger holds it.
 pub(super) fn terms_of(connection: &Connection, id: MessageId, tags: &[String]) -> rusqlite::Result<Vec<String>> {
     let (first, last) = id.delivery_range();
     let mut find = connection.prepare_cached("SELECT recipients FROM delivery WHERE id BETWEEN ? AND ?")?;
@@ -132,7 +132,7 @@ pub(super) fn unwritten(filter: &MessageFilter) -> Vec<Condition> {
     if let Some(recipient) = &filter.recipient {
         let condition = "EXISTS (SELECT 1 FROM delivery AS d WHERE d.id > m.id
             AND d.id < COALESCE((SELECT MIN(id) FROM message WHERE id > m.id), x'ffffffffffffffffffffffffffffffff')
-            AND instr(char(10) || d.recipients || char(10), char(10) || ? || char(10)))";
+            AND instr(char(10) || d.recipients || char(10), char(10) || seal_recipients(?) || char(10)))";
         conditions.push((condition.to_owned(), recipient.to_string().into()));
     }
     if let Some(tag) = &filter.tag {
@@ -144,7 +144,7 @@ pub(super) fn unwritten(filter: &MessageFilter) -> Vec<Condition> {
 /// The same for messages whose terms are written.
 pub(super) fn written(filter: &MessageFilter) -> Vec<Condition> {
     let terms = [filter.recipient.as_ref().map(ToString::to_string), filter.tag.as_deref().map(rows::tag_term)];
-    let condition =
-        "m.id IN (SELECT t.message_id FROM run CROSS JOIN term AS t ON t.run = run.number WHERE t.term = ?)";
+    let condition = "m.id IN (SELECT t.message_id FROM run CROSS JOIN term AS t ON t.run = run.number
+             WHERE t.term = seal_recipients(?))";
     terms.into_iter().flatten().map(|term| (condition.to_owned(), Value::from(term))).collect()
 }

@@ -106,7 +106,7 @@ fn record(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<
     let changed = match &settlement.outcome {
         Outcome::Final { state, handle, unconfirmed, reason, .. } => connection
             .prepare_cached(
-                "UPDATE delivery SET state = ?, handle = ?, unconfirmed = ?, reason = ?, settled_at = ?, attempts = attempts + ?,
+                "UPDATE delivery SET state = ?, handle = ?, unconfirmed = ?, reason = seal_pii(?), settled_at = ?, attempts = attempts + ?,
                      last_attempt_at = COALESCE(?, last_attempt_at), uncertain_since = NULL, body = NULL
                  WHERE id = ? AND fence = ? AND state = 1",
             )?
@@ -123,7 +123,7 @@ fn record(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<
             ])?,
         Outcome::Held { at, lane, stays, reason } => connection
             .prepare_cached(
-                "UPDATE delivery SET state = 0, due_at = ?, lane = COALESCE(?, lane), reason = ?,
+                "UPDATE delivery SET state = 0, due_at = ?, lane = COALESCE(seal_member(?), lane), reason = seal_pii(?),
                      moves_at = CASE WHEN ? THEN NULL ELSE moves_at END,
                      last_attempt_at = CASE WHEN attempts > 0 THEN last_attempt_at END
                  WHERE id = ? AND fence = ? AND state = 1",
@@ -145,7 +145,7 @@ fn record(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<
             .execute(params![handle, attempts, started_at, id, fence])?,
         Outcome::Again { at, tries, uncertain_since, reason, .. } => connection
             .prepare_cached(
-                "UPDATE delivery SET state = 0, due_at = ?, tries = ?, uncertain_since = ?, reason = ?, body = seal_text('request', id, ?),
+                "UPDATE delivery SET state = 0, due_at = ?, tries = ?, uncertain_since = ?, reason = seal_pii(?), body = seal_text('request', id, ?),
                      attempts = attempts + ?, last_attempt_at = COALESCE(?, last_attempt_at), unconfirmed = 0, settled_at = NULL,
                      handle = CASE WHEN part > 0 THEN handle END
                  WHERE id = ? AND fence = ? AND state = 1",
@@ -204,7 +204,7 @@ pub(super) fn insert_attempt(
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO attempt (id, started_at, ended_at, result, reason, flags, lane, bytes, request)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, seal_text('attempt', ?1, ?9))",
+             VALUES (?1, ?2, ?3, ?4, seal_pii(?5), ?6, seal_member(?7), ?8, seal_text('attempt', ?1, ?9))",
         )?
         .execute(params![
             delivery.attempt(attempt.number).to_bytes(),
@@ -224,7 +224,8 @@ fn insert_refusals(connection: &Connection, delivery: DeliveryId, refused: &[Ref
     for refusal in refused {
         connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO recipient (delivery_id, recipient, state, reason) VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO recipient (delivery_id, recipient, state, reason)
+                 VALUES (?, seal_recipients(?), ?, seal_pii(?))",
             )?
             .execute(params![
                 delivery.to_bytes(),

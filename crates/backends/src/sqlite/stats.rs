@@ -21,7 +21,7 @@ pub(super) fn stats(
     until: Timestamp,
 ) -> rusqlite::Result<Vec<StatRow>> {
     let mut find = connection.prepare_cached(
-        "SELECT d.settled_at / ?1, d.lane, json_extract(m.route, '$.name'), d.state, json_extract(d.reason, '$.code'),
+        "SELECT d.settled_at / ?1, d.lane, json_extract(open_pii(m.route), '$.name'), d.state, json_extract(open_pii(d.reason), '$.code'),
              json_extract(m.template, '$.name'), COUNT(*),
              SUM(1 + length(d.recipients) - length(replace(d.recipients, char(10), ''))),
              AVG(d.settled_at - m.accepted_at), MAX(d.settled_at - m.accepted_at)

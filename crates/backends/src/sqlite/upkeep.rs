@@ -32,7 +32,7 @@ fn settle_overdue(connection: &Connection, now: Timestamp, limit: usize) -> rusq
     let reason = Reason::new("expired", "its time passed before it could be sent");
     let ids = |row: &rusqlite::Row<'_>| Ok(DeliveryId::from_bytes(row.get(0)?));
     let mut expire = connection.prepare_cached(
-        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL AND part IS NULL THEN ?1 ELSE ?2 END, reason = ?3, settled_at = ?4
+        "UPDATE delivery SET state = CASE WHEN uncertain_since IS NULL AND part IS NULL THEN ?1 ELSE ?2 END, reason = seal_pii(?3), settled_at = ?4
          WHERE id IN (SELECT id FROM delivery WHERE state = 0 AND expires_at IS NOT NULL AND expires_at <= ?4 LIMIT ?5)
          RETURNING id",
     )?;

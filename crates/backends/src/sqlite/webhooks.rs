@@ -10,6 +10,9 @@ use super::{SqliteLedger, rows};
 
 /// The topic of what became of messages.
 const MESSAGE: &str = "message";
+/// Puts an event into the outbox: target, topic, key, time, body.
+pub(super) const TELL: &str = "INSERT INTO webhook_event (target, topic, key, at, body, due_at)
+     VALUES (?1, ?2, seal_pii(?3), ?4, seal_text('event', seal_pii(?3), ?5), 0)";
 
 /// Registers what the triggers call: a message's name, and the time, which is the writer's own clock's.
 pub(super) fn register(
@@ -23,7 +26,7 @@ pub(super) fn register(
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<WebhookEvent> {
-    let (topic, key): (String, String) = (row.get("topic")?, row.get("key")?);
+    let (topic, key): (String, String) = (row.get("topic")?, row.get("opened_key")?);
     let told = if topic == MESSAGE {
         let state = row.get::<_, Option<i64>>("state")?.map(rows::message_state).transpose()?;
         key.parse().ok().map(|id| Told::Message(id, state))
@@ -41,7 +44,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<WebhookEvent> {
 
 fn due(connection: &Connection, target: &str, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<WebhookEvent>> {
     let mut find = connection.prepare_cached(
-        "SELECT e.*, open_text('event', e.key, e.body) AS opened FROM webhook_event AS e
+        "SELECT e.*, open_pii(e.key) AS opened_key, open_text('event', e.key, e.body) AS opened FROM webhook_event AS e
          WHERE e.target = ?1 AND e.dead = 0 AND e.due_at <= ?2
              AND NOT EXISTS (SELECT 1 FROM webhook_event AS p WHERE p.target = e.target AND p.key = e.key AND p.id < e.id AND p.dead = 0)
          ORDER BY e.due_at, e.id LIMIT ?3",
@@ -54,10 +57,14 @@ fn record(connection: &Connection, posted: &[(i64, Posted)]) -> rusqlite::Result
         match posted {
             Posted::Taken => connection.prepare_cached("DELETE FROM webhook_event WHERE id = ?")?.execute([id])?,
             Posted::Again { at, error } => connection
-                .prepare_cached("UPDATE webhook_event SET due_at = ?, tries = tries + 1, error = ? WHERE id = ?")?
+                .prepare_cached(
+                    "UPDATE webhook_event SET due_at = ?, tries = tries + 1, error = seal_pii(?) WHERE id = ?",
+                )?
                 .execute(params![at.as_millis(), error, id])?,
             Posted::Dead { error } => connection
-                .prepare_cached("UPDATE webhook_event SET dead = 1, tries = tries + 1, error = ? WHERE id = ?")?
+                .prepare_cached(
+                    "UPDATE webhook_event SET dead = 1, tries = tries + 1, error = seal_pii(?) WHERE id = ?",
+                )?
                 .execute(params![error, id])?,
         };
     }
@@ -67,7 +74,7 @@ fn record(connection: &Connection, posted: &[(i64, Posted)]) -> rusqlite::Result
 fn backlog(connection: &Connection) -> rusqlite::Result<Vec<WebhookBacklog>> {
     let mut find = connection.prepare_cached(
         "SELECT target, SUM(dead = 0), SUM(dead), MIN(CASE WHEN dead = 0 THEN at END),
-             (SELECT error FROM webhook_event AS e WHERE e.target = w.target AND e.dead = 0 AND e.error IS NOT NULL ORDER BY id LIMIT 1)
+             (SELECT open_pii(error) FROM webhook_event AS e WHERE e.target = w.target AND e.dead = 0 AND e.error IS NOT NULL ORDER BY id LIMIT 1)
          FROM webhook_event AS w GROUP BY target ORDER BY target",
     )?;
     let found = find.query_map([], |row| {
@@ -87,12 +94,7 @@ impl Webhooks for SqliteLedger {
     async fn tell(&self, target: &str, topic: &str, key: &str, body: String, at: Timestamp) -> Result<(), LedgerError> {
         let (target, topic, key) = (target.to_owned(), topic.to_owned(), key.to_owned());
         let tell = move |connection: &Connection| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO webhook_event (target, topic, key, at, body, due_at) VALUES (?1, ?2, ?3, ?4, seal_text('event', ?3, ?5), 0)",
-                )?
-                .execute(params![target, topic, key, at.as_millis(), body])
-                .map(drop)
+            connection.prepare_cached(TELL)?.execute(params![target, topic, key, at.as_millis(), body]).map(drop)
         };
         self.writer.change("keep a webhook's event", tell).await
     }

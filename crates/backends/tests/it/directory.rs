@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use backends::SqliteLedger;
+use backends::{Config, Pii, SqliteLedger};
 use domain::{Group, OnCall, Person, PersonChange, PersonSource, PersonStatus, Recipient, Span, Timestamp};
 use pipeline::ports::{Directory as _, HandClock, LookedUp, Records as _, Sealing as _, Upkeep as _};
 use pipeline::{DirectoryBook, DirectoryKeeper, MemberChange};
@@ -15,7 +15,7 @@ fn clock() -> Arc<HandClock> {
 }
 
 async fn open(folder: &Path) -> SqliteLedger {
-    SqliteLedger::open(folder, None, clock(), false).await.unwrap()
+    SqliteLedger::open(&Config::new(folder), clock()).await.unwrap()
 }
 
 fn person() -> Person {
@@ -108,7 +108,7 @@ async fn addresses_kept_before_are_brought_over_and_sealed() {
 
 #[tokio::test]
 async fn what_wecom_tells_of_its_address_book_is_kept_without_asking() {
-    let ledger = Arc::new(SqliteLedger::in_memory(clock()).unwrap());
+    let ledger = Arc::new(SqliteLedger::in_memory(Pii::Plain, clock()).unwrap());
     let book = DirectoryBook::default();
     let keeper = DirectoryKeeper::new(ledger.clone(), book.clone(), clock(), None, None);
     let own = PersonChange { identities: Some(vec!["emp:1".parse().unwrap()]), ..PersonChange::new("old") };

@@ -3,5 +3,6 @@
 
 mod directory;
 mod opening;
+mod pii;
 mod sealing;
 mod story;

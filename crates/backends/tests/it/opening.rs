@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backends::{OpenError, SqliteLedger};
+use backends::{Config, OpenError, SqliteLedger};
 use domain::{CallerId, Content, ContentKind, MessageId, Recipient, RecipientState, RequestHash, Timestamp};
 use pipeline::ports::{
     Accepted, Admissions as _, HandClock, Idempotency, Keys as _, MessageFilter, Queue as _, Records as _, Upkeep as _,
@@ -15,8 +15,8 @@ fn clock() -> Arc<HandClock> {
 #[tokio::test]
 async fn one_process_holds_the_directory() {
     let folder = tempfile::tempdir().unwrap();
-    let _first = SqliteLedger::open(folder.path(), None, clock(), false).await.unwrap();
-    let second = SqliteLedger::open(folder.path(), None, clock(), false).await.unwrap_err();
+    let _first = SqliteLedger::open(&Config::new(folder.path()), clock()).await.unwrap();
+    let second = SqliteLedger::open(&Config::new(folder.path()), clock()).await.unwrap_err();
     assert!(matches!(second, OpenError::InUse { .. }), "{second}");
 }
 
@@ -30,13 +30,13 @@ async fn a_foreign_or_newer_or_broken_file_is_refused() {
         let path = folder.path().join("ledger.sqlite");
         rusqlite::Connection::open(&path).unwrap().execute_batch(pragma).unwrap();
         let before = std::fs::read(&path).unwrap();
-        let error = SqliteLedger::open(folder.path(), None, clock(), false).await.unwrap_err();
+        let error = SqliteLedger::open(&Config::new(folder.path()), clock()).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(std::fs::read(&path).unwrap().len(), before.len());
     }
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ledger.sqlite"), "this is no database, but a letter of some length").unwrap();
-    let error = SqliteLedger::open(folder.path(), None, clock(), false).await.unwrap_err();
+    let error = SqliteLedger::open(&Config::new(folder.path()), clock()).await.unwrap_err();
     assert!(matches!(error, OpenError::Database { .. }), "{error}");
 }
 
@@ -61,7 +61,7 @@ async fn a_ledger_of_the_first_schema_is_brought_up_to_date() {
         ))
         .unwrap();
     drop(first);
-    let ledger = SqliteLedger::open(folder.path(), None, clock(), false).await.unwrap();
+    let ledger = SqliteLedger::open(&Config::new(folder.path()), clock()).await.unwrap();
     let record = ledger.message(id, Some(&CallerId::new("one"))).await.unwrap().unwrap();
     assert_eq!(record.message.content, Content::plain(ContentKind::Text, "hello"));
     // What was in flight waits again, with the attempt that nobody answered.
@@ -82,30 +82,34 @@ async fn a_ledger_of_the_first_schema_is_brought_up_to_date() {
 #[tokio::test]
 async fn a_ledger_that_lost_commits_is_refused_until_the_loss_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = SqliteLedger::open(folder.path(), None, clock(), false).await.unwrap();
+    let ledger = SqliteLedger::open(&Config::new(folder.path()), clock()).await.unwrap();
     ledger.note_key_use("nobody", Timestamp::EPOCH).await.unwrap();
     ledger.release(Timestamp::EPOCH).await.unwrap();
     ledger.forget_requests(Timestamp::EPOCH, 1).await.unwrap();
     ledger.close().await;
     drop(ledger);
     std::fs::write(folder.path().join("ledger.commits"), format!("{:>20}", 41)).unwrap();
-    let refused = SqliteLedger::open(folder.path(), None, clock(), false).await.unwrap_err();
+    let refused = SqliteLedger::open(&Config::new(folder.path()), clock()).await.unwrap_err();
     assert!(matches!(refused, OpenError::Behind { committed: 41, .. }), "{refused}");
-    SqliteLedger::open(folder.path(), None, clock(), true).await.unwrap().close().await;
-    SqliteLedger::open(folder.path(), None, clock(), false).await.unwrap();
+    SqliteLedger::open(&Config { accept_loss: true, ..Config::new(folder.path()) }, clock())
+        .await
+        .unwrap()
+        .close()
+        .await;
+    SqliteLedger::open(&Config::new(folder.path()), clock()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_backup_overwrites_nothing_and_opens_elsewhere() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let _in_use = SqliteLedger::open(folder.path(), None, clock(), false).await.unwrap();
+    let _in_use = SqliteLedger::open(&Config::new(folder.path()), clock()).await.unwrap();
     let copy = elsewhere.path().join("ledger.sqlite");
     assert!(backends::back_up(folder.path(), &copy).unwrap() > 0);
     let again = backends::back_up(folder.path(), &copy).unwrap_err();
     assert!(again.to_string().contains("never overwrites"), "{again}");
     // The copy is sealed: it opens where the master key is.
-    let sealed = SqliteLedger::open(elsewhere.path(), None, clock(), false).await.unwrap_err();
+    let sealed = SqliteLedger::open(&Config::new(elsewhere.path()), clock()).await.unwrap_err();
     assert!(matches!(sealed, OpenError::KeyMissing { .. }), "{sealed}");
     let key_file = folder.path().join("master-key");
-    SqliteLedger::open(elsewhere.path(), Some(&key_file), clock(), false).await.unwrap();
+    SqliteLedger::open(&Config { key_file: Some(key_file), ..Config::new(elsewhere.path()) }, clock()).await.unwrap();
 }

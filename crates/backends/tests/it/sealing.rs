@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use backends::{OpenError, SqliteLedger};
+use backends::{Config, OpenError, SqliteLedger};
 use bytes::Bytes;
 use domain::{
     CallerId, Content, ContentKind, Delivery, Lane, MediaId, Message, MessageId, Options, Priority, RecipientSet,
@@ -19,7 +19,7 @@ const CANARY: &str = "canary-生产计划-4711";
 
 async fn open(folder: &Path) -> Result<SqliteLedger, OpenError> {
     let clock = Arc::new(HandClock::new(Timestamp::EPOCH));
-    SqliteLedger::open(folder, None, clock, false).await
+    SqliteLedger::open(&Config::new(folder), clock).await
 }
 
 fn admission(words: &str) -> Arc<Admission> {

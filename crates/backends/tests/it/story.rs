@@ -1,6 +1,6 @@
 //! The story: admitted, claimed, settled, claimed again after a crash; with fences, repeats and callers kept apart.
 
-use backends::SqliteLedger;
+use backends::{Config, Pii, SqliteLedger};
 use domain::{
     Attempt, AttemptRecord, CallerId, Content, ContentKind, Delivery, Lane, Message, MessageId, MessageState, Options,
     Outcome, Priority, Reason, Recipient, RecipientSet, RecipientState, RequestHash, RetryPolicy, Situation, Timestamp,
@@ -247,30 +247,38 @@ async fn live(ledger: SqliteLedger) {
 #[tokio::test]
 async fn sqlite_lives_through_the_story() {
     let folder = tempfile::tempdir().unwrap();
-    live(SqliteLedger::open(folder.path(), None, clock(0), false).await.unwrap()).await;
+    live(SqliteLedger::open(&Config::new(folder.path()), clock(0)).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn memory_lives_through_the_story() {
-    live(SqliteLedger::in_memory(clock(0)).unwrap()).await;
+    live(SqliteLedger::in_memory(Pii::Plain, clock(0)).unwrap()).await;
+}
+
+#[tokio::test]
+async fn either_lives_through_it_with_the_names_of_people_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { pii: Pii::Sealed, ..Config::new(folder.path()) };
+    live(SqliteLedger::open(&config, clock(0)).await.unwrap()).await;
+    live(SqliteLedger::in_memory(Pii::Sealed, clock(0)).unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_thousand_concurrent_admissions_share_commits_and_are_all_there() {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = SqliteLedger::open(folder.path(), None, clock(0), false).await.unwrap();
+    let ledger = SqliteLedger::open(&Config::new(folder.path()), clock(0)).await.unwrap();
     let all = (0..1000).map(|i| ledger.accept(vec![Arc::new(admission("one", &i.to_string()))]));
     let accepted = futures::future::join_all(all).await;
     assert!(accepted.iter().all(|result| matches!(result.as_deref(), Ok([Accepted::New { .. }]))));
     drop(ledger);
-    let ledger = SqliteLedger::open(folder.path(), None, clock(1), false).await.unwrap();
+    let ledger = SqliteLedger::open(&Config::new(folder.path()), clock(1)).await.unwrap();
     let filter = MessageFilter { limit: 2000, ..MessageFilter::default() };
     assert_eq!(ledger.list(filter).await.unwrap().len(), 1000);
 }
 
 #[tokio::test]
 async fn a_search_asks_every_run_of_the_index() {
-    let ledger = SqliteLedger::in_memory(clock(0)).unwrap();
+    let ledger = SqliteLedger::in_memory(Pii::Plain, clock(0)).unwrap();
     for _ in 0..9 {
         ledger.accept((0..1000).map(|i| Arc::new(admission("one", &i.to_string()))).collect()).await.unwrap();
     }

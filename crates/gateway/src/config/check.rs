@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use domain::StepChannel;
 
-use super::{AppSection, Config, DeliveryVia, LedgerEngine};
+use super::{AppSection, Config, DeliveryVia, LedgerEngine, Pii};
 
 /// Tells whether a text has the shape of a corp id: `ww` or `wx` and hexadecimal digits.
 pub fn looks_like_corp_id(text: &str) -> bool {
@@ -104,6 +104,12 @@ fn warn_of_risks(config: &Config, warnings: &mut Vec<String>) {
     }
     if config.delivery.via == DeliveryVia::File {
         warnings.push("delivery.via = \"file\": nothing is sent to WeCom".to_owned());
+        if config.encryption.pii == Pii::Sealed {
+            warnings.push(
+                "encryption.pii = \"sealed\": the ledger is meant; the files in delivery.folder name recipients"
+                    .to_owned(),
+            );
+        }
     }
     if config.apps.is_empty() && config.robots.is_empty() && config.mail.is_empty() {
         warnings.push("no application, no robot and no mail server is configured: every message will be refused; set WECHAT_CORP_ID, WECHAT_AGENT_ID and WECHAT_CORP_SECRET, or WECHAT_WEBHOOK_KEY, or HONGYAN_SMTP_URL".to_owned());

@@ -181,7 +181,7 @@ async fn doctor_looks_at_the_key_file_and_says_what_to_do() {
     let (code, out, _) = doctor().await;
     assert!(code == 0 && out.contains("is made at the first start"), "{out}");
     let clock = std::sync::Arc::new(pipeline::ports::SystemClock::new());
-    backends::SqliteLedger::open(folder.path(), None, clock, false).await.unwrap();
+    backends::SqliteLedger::open(&backends::Config::new(folder.path()), clock).await.unwrap();
     let (code, out, _) = doctor().await;
     assert!(code == 0 && out.contains("key 1 seals"), "{out}");
     std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o644)).unwrap();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hongyan::app::House;
-use hongyan::config::{AppSection, Config, LedgerEngine, RobotSection, SecretText, Span};
+use hongyan::config::{AppSection, Config, LedgerEngine, Pii, RobotSection, SecretText, Span};
 use pipeline::ports::{Clock, SystemClock};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -58,6 +58,14 @@ pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
+/// The option by which a whole run of the tests has what names people sealed: `HONGYAN__ENCRYPTION__PII=sealed`.
+pub(crate) const PII: &str = "HONGYAN__ENCRYPTION__PII";
+
+#[expect(clippy::disallowed_methods, reason = "a switch of the tests, which have no configuration of their own")]
+pub(crate) fn people_are_sealed() -> bool {
+    std::env::var(PII).is_ok_and(|pii| pii == "sealed")
+}
+
 /// A configuration that is as quick as a test wants it.
 pub(crate) fn config(origin: &str, data_dir: &std::path::Path) -> Config {
     let app = |agent_id: &str, secret: &str| AppSection {
@@ -81,6 +89,9 @@ pub(crate) fn config(origin: &str, data_dir: &std::path::Path) -> Config {
     };
     origin.clone_into(&mut config.wecom.api_base);
     config.wecom.smart_robot_url = origin.replacen("http", "ws", 1);
+    if people_are_sealed() {
+        config.encryption.pii = Pii::Sealed;
+    }
     let millis = |millis| Span(Duration::from_millis(millis));
     config.wecom.timeout = millis(1500);
     config.retry.base = millis(50);

@@ -30,6 +30,9 @@ pub(crate) fn command(data_dir: &Path, api_base: &str) -> Command {
         command.env(name, value);
     }
     command.env("HONGYAN_DATA_DIR", data_dir.join("data"));
+    if super::people_are_sealed() {
+        command.env(super::PII, "sealed");
+    }
     command
 }
 
