@@ -66,8 +66,8 @@ fn words_beside(content: &Content) -> Vec<String> {
 fn size(bytes: u64) -> String {
     let (unit, name) = match bytes {
         0..1024 => return format!("{bytes} B"),
-        0..0x10_0000 => (1024.0, "KB"),
-        0..0x4000_0000 => (1_048_576.0, "MB"),
+        1024..0x10_0000 => (1024.0, "KB"),
+        0x10_0000..0x4000_0000 => (1_048_576.0, "MB"),
         _ => (1_073_741_824.0, "GB"),
     };
     format!("{:.1} {name}", bytes as f64 / unit)

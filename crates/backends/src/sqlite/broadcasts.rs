@@ -98,8 +98,8 @@ fn insert_rows(
 }
 
 fn by_key(connection: &Connection, caller: &str, key: &str) -> rusqlite::Result<Option<(BroadcastId, RequestHash)>> {
-    let mut find =
-        connection.prepare_cached("SELECT id, request_hash FROM broadcast WHERE caller = ? AND request_key = seal_pii(?)")?;
+    let mut find = connection
+        .prepare_cached("SELECT id, request_hash FROM broadcast WHERE caller = ? AND request_key = seal_pii(?)")?;
     let found = |row: &Row<'_>| Ok((id_of(row, "id")?, RequestHash::new(row.get("request_hash")?)));
     find.query_row([caller, key], found).optional()
 }
