@@ -27,88 +27,114 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
+use axum::handler::Handler;
 use axum::http::StatusCode;
+use axum::routing::MethodRouter;
 use bytes::Bytes;
 use domain::MessageId;
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
+use utoipa::Path as _;
+use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
-use utoipa_axum::routes;
+use utoipa_axum::{PathItemExt as _, paste, routes};
 
 use super::{Api, ApiError, MAX_BODY};
 
-/// Each route with its description. Made one at a time: the whole description is a megabyte that a gateway whose docs
-/// nobody opens need not hold.
-const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<Api>>] = &[
-    || routes!(submit::submit, read::list),
-    || routes!(batch::submit_batch),
-    || routes!(read::read),
-    || routes!(act::cancel),
-    || routes!(act::retry),
-    || routes!(act::recall),
-    || routes!(act::ack),
-    || routes!(many::recall),
-    || routes!(many::replay),
-    || routes!(many::dead_letters),
-    || routes!(media::put),
-    || routes!(quotas::quotas),
-    || routes!(routes::test),
-    || routes!(stats::stats),
-    || routes!(heartbeats::note),
-    || routes!(directory::list, directory::put),
-    || routes!(directory::forget),
-    || routes!(directory::leavers),
-    || routes!(directory::import),
-    || routes!(directory::export),
-    || routes!(directory::lookup),
-    || routes!(directory::sync),
-    || routes!(directory::groups),
-    || routes!(directory::show_group, directory::put_group, directory::forget_group),
-    || routes!(directory::on_call_lists),
-    || routes!(directory::show_on_call, directory::put_on_call, directory::forget_on_call),
-    || routes!(directory::erase),
-    || routes!(templates::list),
-    || routes!(templates::put, templates::forget),
-    || routes!(templates::activate),
-    || routes!(templates::preview),
-    || routes!(templates::split),
-    || routes!(templates::figures),
-    || routes!(callbacks::list),
-    || routes!(callbacks::set_keys),
-    || routes!(callbacks::attempts),
-    || routes!(media::read),
-    || routes!(webhooks::list),
-    || routes!(webhooks::retry),
-    || routes!(audit::list),
-    || routes!(audit::verify),
-    || routes!(schedules::list),
-    || routes!(schedules::show, schedules::put, schedules::forget),
-    || routes!(schedules::preview),
-    || routes!(schedules::pause),
-    || routes!(schedules::resume),
-    || routes!(schedules::run),
-    || routes!(broadcasts::begin, broadcasts::list),
-    || routes!(broadcasts::show),
-    || routes!(broadcasts::rows),
-    || routes!(broadcasts::pause),
-    || routes!(broadcasts::resume),
-    || routes!(broadcasts::cancel),
-    || routes!(encryption::show),
-    || routes!(encryption::rotate),
-    || routes!(encryption::retire),
-    || routes!(keys::list, keys::create),
-    || routes!(keys::revoke),
+/// A path, and what serves its methods.
+struct Route {
+    /// Adds it to a router.
+    serve: fn(Router<Arc<Api>>) -> Router<Arc<Api>>,
+    /// Describes it. The description is a megabyte, and the code that makes it another: a gateway whose docs nobody opens
+    /// need not hold either.
+    describe: fn() -> UtoipaMethodRouter<Arc<Api>>,
+}
+
+macro_rules! route {
+    ($($room:ident::$handler:ident),+) => {
+        Route {
+            serve: |router| router$(.route(
+                &paste! { $room::[<__path_ $handler>]::path() },
+                methods(&paste! { $room::[<__path_ $handler>]::methods() }, $room::$handler),
+            ))+,
+            describe: || routes!($($room::$handler),+),
+        }
+    };
+}
+
+/// Serves methods by one handler.
+fn methods<H: Handler<T, Arc<Api>>, T: 'static>(methods: &[HttpMethod], handler: H) -> MethodRouter<Arc<Api>> {
+    let filters = methods.iter().map(HttpMethod::to_method_filter);
+    filters.fold(MethodRouter::new(), |router, filter| router.on(filter, handler.clone()))
+}
+
+const ROUTES: &[Route] = &[
+    route!(submit::submit, read::list),
+    route!(batch::submit_batch),
+    route!(read::read),
+    route!(act::cancel),
+    route!(act::retry),
+    route!(act::recall),
+    route!(act::ack),
+    route!(many::recall),
+    route!(many::replay),
+    route!(many::dead_letters),
+    route!(media::put),
+    route!(quotas::quotas),
+    route!(routes::test),
+    route!(stats::stats),
+    route!(heartbeats::note),
+    route!(directory::list, directory::put),
+    route!(directory::forget),
+    route!(directory::leavers),
+    route!(directory::import),
+    route!(directory::export),
+    route!(directory::lookup),
+    route!(directory::sync),
+    route!(directory::groups),
+    route!(directory::show_group, directory::put_group, directory::forget_group),
+    route!(directory::on_call_lists),
+    route!(directory::show_on_call, directory::put_on_call, directory::forget_on_call),
+    route!(directory::erase),
+    route!(templates::list),
+    route!(templates::put, templates::forget),
+    route!(templates::activate),
+    route!(templates::preview),
+    route!(templates::split),
+    route!(templates::figures),
+    route!(callbacks::list),
+    route!(callbacks::set_keys),
+    route!(callbacks::attempts),
+    route!(media::read),
+    route!(webhooks::list),
+    route!(webhooks::retry),
+    route!(audit::list),
+    route!(audit::verify),
+    route!(schedules::list),
+    route!(schedules::show, schedules::put, schedules::forget),
+    route!(schedules::preview),
+    route!(schedules::pause),
+    route!(schedules::resume),
+    route!(schedules::run),
+    route!(broadcasts::begin, broadcasts::list),
+    route!(broadcasts::show),
+    route!(broadcasts::rows),
+    route!(broadcasts::pause),
+    route!(broadcasts::resume),
+    route!(broadcasts::cancel),
+    route!(encryption::show),
+    route!(encryption::rotate),
+    route!(encryption::retire),
+    route!(keys::list, keys::create),
+    route!(keys::revoke),
 ];
 
 pub(super) fn router() -> Router<Arc<Api>> {
-    ROUTES.iter().fold(Router::new(), |router, route| {
-        let (_schemas, described, methods) = route();
-        described.paths.keys().fold(router, |router, path| router.route(path, methods.clone()))
-    })
+    ROUTES.iter().fold(Router::new(), |router, route| (route.serve)(router))
 }
 
 pub(super) fn described() -> OpenApiRouter<Arc<Api>> {
-    ROUTES.iter().fold(OpenApiRouter::new(), |router, route| router.routes(route()))
+    ROUTES.iter().fold(OpenApiRouter::new(), |router, route| router.routes((route.describe)()))
 }
 
 pub(super) fn parse_submission(body: &[u8]) -> Result<domain::Submission, ApiError> {
