@@ -8,3 +8,4 @@ mod click;
 pub mod front;
 pub mod hooks;
 pub mod http;
+mod json;

@@ -54,7 +54,7 @@ impl<'a> Posted<'a> {
 
     /// Reads the body as JSON.
     pub(super) fn json(&self) -> Result<Value, Violation> {
-        serde_json::from_slice(self.body)
+        crate::json::read(self.body)
             .map_err(|error| Violation::new("malformed_json", "(body)", format!("is not JSON: {error}")))
     }
 

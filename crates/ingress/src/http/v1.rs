@@ -36,6 +36,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::{Api, ApiError, MAX_BODY};
+use crate::json;
 
 /// Each route with its description. Made one at a time: the whole description is a megabyte that a gateway whose docs
 /// nobody opens need not hold.
@@ -147,7 +148,7 @@ pub(crate) async fn read_body(
 /// Reads a body of JSON.
 async fn read_json<T: DeserializeOwned>(state: &State<Arc<Api>>, body: axum::body::Body) -> Result<T, ApiError> {
     let bytes = read_body(state, body, MAX_BODY).await?;
-    serde_json::from_slice(&bytes)
+    json::read(&bytes)
         .map_err(|error| domain::Violation::new("invalid", "(body)", format!("cannot be read: {error}")).into())
 }
 

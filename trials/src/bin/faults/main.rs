@@ -4,6 +4,7 @@
 mod backlog;
 mod backup;
 mod bad_answers;
+mod bad_input;
 mod clients;
 mod clock;
 mod damage;
@@ -77,6 +78,7 @@ const ROWS: &[Row] = &[
     row!("F28", "a noisy caller does not delay another", fairness::callers),
     row!("F29", "a large backlog weighs nothing", backlog::run),
     row!("F31", "throughput, every id verified", records::throughput),
+    row!("F34", "JSON that is too deep, too large or ambiguous is refused at once, and weighs nothing", bad_input::run),
     row!("F39", "a backup of a busy gateway is whole, and starts elsewhere", backup::run),
     row!("F46", "idle and slow clients do not delay good ones", clients::run),
     row!("F47", "the records equal the calls", records::equality),

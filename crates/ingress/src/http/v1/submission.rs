@@ -8,11 +8,13 @@ use domain::{
 };
 use pipeline::ports::MessageRecord;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::http::ApiError;
+use crate::json;
 
 /// What belongs to a later version: known by name, so that the refusal says so.
 const NOT_AVAILABLE: &[&str] = &[];
@@ -199,16 +201,12 @@ pub(super) struct DedupeBody {
 impl SubmissionBody {
     /// Reads a body. What is not JSON is 400; what is not a submission is 422.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        if let Ok(body) = serde_json::from_slice(bytes) {
+        if let Ok(body) = json::read(bytes) {
             return Ok(body);
         }
         // Once more, slower, to name the field that is wrong.
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            refusal(&path, &error.into_inner())
-        })?;
-        json.end().map_err(|error| refusal(".", &error))?;
+        let body = read_by_path(bytes)?;
+        read_by_path::<json::Plain>(bytes)?;
         Ok(body)
     }
 
@@ -560,6 +558,17 @@ fn plain_words(text: &str) -> String {
 }
 
 /// Says what serde found, by field.
+/// Reads a value; a refusal names the field by its path.
+fn read_by_path<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        refusal(&path, &error.into_inner())
+    })?;
+    json.end().map_err(|error| refusal(".", &error))?;
+    Ok(read)
+}
+
 fn refusal(path: &str, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     let base = if path == "." { String::new() } else { path.to_owned() };
