@@ -85,7 +85,8 @@ pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
 /// A schedule whose template becomes a bomb says so, instead of sending.
 async fn rendered_later(house: &House) -> anyhow::Result<Value> {
     let template = |source: &str| json!({ "makes": "text", "source": source, "activate": true }).to_string();
-    let schedule = json!({ "cron": "0 8 * * *", "message": { "to": { "users": ["m1"] }, "template": "later" } });
+    let schedule =
+        json!({ "cron": "* * * * * *", "paused": true, "message": { "to": { "users": ["m1"] }, "template": "later" } });
     for (method, path, body) in [
         (Method::PUT, "/v1/templates/later", template("good")),
         (Method::PUT, "/v1/schedules/later", schedule.to_string()),
@@ -94,7 +95,9 @@ async fn rendered_later(house: &House) -> anyhow::Result<Value> {
         let (answer, _) = asked(house, (method, path, body)).await?;
         ensure!(answer.status.is_success(), "{path}: {:?}", answer.body);
     }
-    asked(house, (Method::POST, "/v1/schedules/later/run", String::new())).await?;
+    let (now, _) = asked(house, (Method::POST, "/v1/schedules/later/run", String::new())).await?;
+    ensure!(now.status == 422, "run by hand: {}", now.status);
+    asked(house, (Method::POST, "/v1/schedules/later/resume", String::new())).await?;
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let (schedule, _) = asked(house, (Method::GET, "/v1/schedules/later", String::new())).await?;
