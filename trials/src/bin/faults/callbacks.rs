@@ -30,22 +30,7 @@ const NESTED: usize = 100_000;
 pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
     let (receiver, outside) = (Receiver::start().await?, Outside::start().await?);
     let mut house = House::prepare(trial).await?;
-    house.configure(&format!(
-        r#"
-[webhooks.erp]
-url = "http://{}/events"
-secret = "whsec-canary-trial-0123456789"
-
-[callbacks.default]
-token = "{TOKEN}"
-encoding_aes_key = "{KEY}"
-webhook = "erp"
-[[callbacks.default.rules]]
-keywords = ["help"]
-reply = "write an order's number"
-"#,
-        receiver.address
-    ))?;
+    house.configure(&configuration(&receiver))?;
     house.open().await?;
     let rounds = trial.either(3, 15);
     let limit = trial.either(UNOPTIMISED, 1) * REFUSED_WITHIN;
@@ -80,6 +65,34 @@ reply = "write an order's number"
         "limit_ms": limit.as_secs_f64() * 1e3, "most_memory_mb": most.0, "most_memory": most.1,
         "outbound_connections": connections, "events_of_a_replay": effects,
     }))
+}
+
+/// A callback that a business system hears of.
+pub(crate) fn configuration(receiver: &Receiver) -> String {
+    format!(
+        r#"
+[webhooks.erp]
+url = "http://{}/events"
+secret = "whsec-canary-trial-0123456789"
+
+[callbacks.default]
+token = "{TOKEN}"
+encoding_aes_key = "{KEY}"
+webhook = "erp"
+[[callbacks.default.rules]]
+keywords = ["help"]
+reply = "write an order's number"
+"#,
+        receiver.address
+    )
+}
+
+/// Somebody writes.
+pub(crate) async fn say(house: &House, id: &str, text: &str) -> anyhow::Result<()> {
+    let sealed = crypto(COMPANY)?.seal(message(id, text).as_bytes(), "1790000000", "nonce");
+    let (answer, _) = posted(house, &enclosed(&sealed)).await?;
+    ensure!(answer.status == 200, "{}: {:?}", answer.status, answer.body);
+    Ok(())
 }
 
 /// What an entity would fetch from.
