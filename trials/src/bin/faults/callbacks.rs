@@ -17,8 +17,12 @@ use wecom::callback::{Crypto, Element, EncodingAesKey, Sealed};
 use crate::Trial;
 use crate::house::House;
 
-const TOKEN: &str = "canaryCallbackToken";
-const KEY: &str = "6qkdMrq68nTKduznJYO1A37W2oEgpkMUvkttRToqhUt";
+/// What the callback is known by.
+pub(crate) const TOKEN: &str = "canaryCallbackToken";
+/// What it is sealed with.
+pub(crate) const KEY: &str = "6qkdMrq68nTKduznJYO1A37W2oEgpkMUvkttRToqhUt";
+/// What its webhook is signed with.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec-canary-trial-0123456789";
 const COMPANY: &str = "wwdemo0000000001";
 /// How soon each is refused, and how much longer an unoptimised build on a machine with other work may take.
 const REFUSED_WITHIN: Duration = Duration::from_millis(50);
@@ -73,7 +77,7 @@ pub(crate) fn configuration(receiver: &Receiver) -> String {
         r#"
 [webhooks.erp]
 url = "http://{}/events"
-secret = "whsec-canary-trial-0123456789"
+secret = "{WEBHOOK_SECRET}"
 
 [callbacks.default]
 token = "{TOKEN}"

@@ -7,6 +7,7 @@ mod bad_answers;
 mod bad_input;
 mod bombs;
 mod callbacks;
+mod canaries;
 mod clients;
 mod clock;
 mod damage;
@@ -93,6 +94,7 @@ const ROWS: &[Row] = &[
     ),
     row!("F46", "idle and slow clients do not delay good ones", clients::run),
     row!("F47", "the records equal the calls", records::equality),
+    row!("F48", "no secret is in a log, a file, a backup or an answer", canaries::run),
     row!("upstream", "one bad answer in ten, of every kind, loses nothing", bad_answers::run),
 ];
 
