@@ -6,6 +6,8 @@
 pub mod callback;
 mod click;
 pub mod front;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 pub mod hooks;
 pub mod http;
 mod json;

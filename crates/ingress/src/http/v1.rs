@@ -117,6 +117,12 @@ pub(super) fn parse_submission(body: &[u8]) -> Result<domain::Submission, ApiErr
     submission::SubmissionBody::parse(body)?.into_submission(None, hash, false)
 }
 
+#[cfg(fuzzing)]
+pub(super) fn read_tables(bytes: &[u8]) {
+    broadcasts::read_table(bytes);
+    directory::read_table(bytes);
+}
+
 /// Reads a body of at most `limit` bytes within the configured time.
 pub(crate) async fn read_body(
     State(api): &State<Arc<Api>>,

@@ -387,3 +387,8 @@ pub(super) async fn cancel(
 ) -> Result<Json<BroadcastView>, ApiError> {
     move_to(&api, &caller, &id, BroadcastState::Cancelled).await
 }
+
+#[cfg(fuzzing)]
+pub(super) fn read_table(bytes: &[u8]) {
+    drop(List::of_table(bytes));
+}

@@ -137,7 +137,7 @@ pub(in crate::http::v1) async fn import(
     Ok(Json(view))
 }
 
-fn read(bytes: &[u8]) -> Result<Vec<Line>, ApiError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<Line>, ApiError> {
     let wrong =
         |message: String, hint: String| ApiError::from(Violation::new("invalid", "(file)", message).with_hint(hint));
     let text = csv::decoded(bytes)
