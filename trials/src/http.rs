@@ -12,8 +12,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Sends one request over a connection of its own, and reads while it still writes: what is too large is answered before
-/// its end. Returns the answer, and how long after its body was in, or was refused, the answer was there.
+/// Sends one request over a connection of its own, and reads while it still writes.
+///
+/// What is too large is answered before its end. Returns the answer, and how long after its body was in, or was refused,
+/// the answer was there.
 ///
 /// # Errors
 /// If there was no answer.
