@@ -1,6 +1,7 @@
 //! The smallest HTTP client: one connection, one request at a time. Knows nothing about retries or pools.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -8,7 +9,47 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+/// Sends one request over a connection of its own, and reads while it still writes.
+///
+/// What is too large is answered before its end. Returns the answer, and how long after its body was in, or was refused,
+/// the answer was there.
+///
+/// # Errors
+/// If there was no answer.
+pub async fn exchange(
+    address: SocketAddr,
+    (method, path, content_type): (&str, &str, &str),
+    authorization: &str,
+    body: Bytes,
+) -> anyhow::Result<(Answer, Duration)> {
+    let (mut read, mut write) = TcpStream::connect(address).await.context("connect")?.into_split();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: {authorization}\r\ncontent-type: {content_type}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let writing = tokio::spawn(async move {
+        // Whoever refuses a body need not take all of it.
+        let _refused = async { write.write_all(head.as_bytes()).await.and(write.write_all(&body).await) }.await;
+        (write, Instant::now())
+    });
+    let mut answer = Vec::new();
+    // It may be cut off after the answer, with the rest of the body unread.
+    let _cut_off = read.read_to_end(&mut answer).await;
+    let answered = Instant::now();
+    let (_write, written) = writing.await?;
+    Ok((parse(&answer)?, answered.saturating_duration_since(written)))
+}
+
+fn parse(bytes: &[u8]) -> anyhow::Result<Answer> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").context("there was no answer")?;
+    let head = std::str::from_utf8(&bytes[..end])?;
+    let status = head.split(' ').nth(1).context("a status")?.parse()?;
+    Ok(Answer { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(&bytes[end + 4..]) })
+}
 
 /// One connection, kept open; opened again after it broke.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ pub mod load;
 pub mod machine;
 pub mod mail;
 pub mod program;
+pub mod receiver;
 pub mod simulator;
 pub mod upstream;
 

@@ -48,6 +48,14 @@ pub fn peak_rss_mb(pid: u32) -> f64 {
     status_kib(pid, "VmHWM") / 1024.0
 }
 
+/// Lets the most memory that a process ever had resident be counted from now on.
+///
+/// # Errors
+/// An I/O error if the process is another user's, or gone.
+pub fn forget_peak(pid: u32) -> std::io::Result<()> {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5")
+}
+
 /// Returns how many file descriptors a process holds.
 pub fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)

@@ -9,12 +9,18 @@ use crate::run::{root, say};
 
 /// The version that is known to work with the pinned compiler.
 const CARGO_FUZZ: &str = "0.13.2";
-/// Target, and the fixtures it begins with.
-const TARGETS: [(&str, &str, &str); 4] = [
-    ("callback_xml", "callback", "xml"),
-    ("callback_json", "smart_robot", "json"),
-    ("crypto", "callback", "json"),
-    ("envelope", "callback", "xml"),
+/// Target, and the folders and endings of what it begins with.
+const TARGETS: [(&str, &str, &str); 10] = [
+    ("callback_xml", "fixtures/wecom/callback", "xml"),
+    ("callback_json", "fixtures/wecom/smart_robot", "json"),
+    ("crypto", "fixtures/wecom/callback", "json"),
+    ("envelope", "fixtures/wecom/callback", "xml"),
+    ("submission", "fuzz/seeds/submission", "json"),
+    ("hooks", "fixtures/hooks", "json"),
+    ("template", "fuzz/seeds/template", "j2"),
+    ("cron", "fuzz/seeds/cron", "txt"),
+    ("configuration", "fuzz/seeds/configuration", "toml"),
+    ("tables", "fuzz/seeds/tables", "csv"),
 ];
 
 pub(crate) fn fuzz() -> anyhow::Result<()> {
@@ -69,14 +75,21 @@ fn install() -> anyhow::Result<()> {
 }
 
 /// Copies the examples to where the fuzzer begins.
-fn seed(target: &str, fixtures: &str, extension: &str) -> anyhow::Result<()> {
+fn seed(target: &str, examples: &str, extension: &str) -> anyhow::Result<()> {
     let corpus = root().join("fuzz/corpus").join(target);
     std::fs::create_dir_all(&corpus)?;
-    for entry in std::fs::read_dir(root().join("fixtures/wecom").join(fixtures))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|found| found == extension) {
-            let name = path.file_name().map(Path::new).context("a name")?;
-            std::fs::copy(&path, corpus.join(name))?;
+    let mut folders = vec![root().join(examples)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                // Two folders may have files of one name.
+                let folder = folder.file_name().unwrap_or_default().display().to_string();
+                let name = path.file_name().map(Path::new).context("a name")?;
+                std::fs::copy(&path, corpus.join(format!("{folder}-{}", name.display())))?;
+            }
         }
     }
     Ok(())

@@ -4,11 +4,13 @@
 //! a template can do is what its language says and nothing more: no files, no environment, no clock, no network; and it
 //! ends, because its steps, its depth and its output are limited. Knows nothing about where templates are kept.
 
+mod bounds;
 mod escape;
 mod variable;
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
@@ -17,6 +19,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::{Content, ContentKind};
 
+use self::bounds::Bounded;
 pub use self::escape::markdown as escape_markdown;
 pub use self::variable::{Variable, VariableKind};
 
@@ -26,7 +29,8 @@ const SOURCE_BYTES: usize = 32 * 1024;
 const OUTPUT_BYTES: usize = 1024 * 1024;
 /// The steps that a rendering may take: the fewer the more a step can write, since what a macro writes is in memory
 /// before its length is looked at.
-const STEPS: std::ops::RangeInclusive<u64> = 5_000..=100_000;
+/// Counting what it handles takes steps, too.
+const STEPS: std::ops::RangeInclusive<u64> = 10_000..=200_000;
 const STEPS_TIMES_SOURCE: u64 = 64 * 1024 * 1024;
 /// How deep macros may call each other.
 const DEPTH: usize = 50;
@@ -135,6 +139,7 @@ impl TemplateError {
 #[derive(Clone)]
 pub struct Compiled {
     template: Arc<Template>,
+    bounded: Arc<Bounded>,
     environment: Arc<Environment<'static>>,
 }
 
@@ -151,9 +156,15 @@ impl Compiled {
     /// [`TemplateErrorKind::Invalid`] or [`TemplateErrorKind::Syntax`], with the line and the column of the latter.
     pub fn new(template: Template) -> Result<Self, TemplateError> {
         check(&template)?;
+        let bounded = Bounded::new(&template.name, &template.source);
+        let bounded = Arc::new(bounded.map_err(|error| located(&error, &template.source, error.range()))?);
         let ready = |lenient| -> Result<Self, TemplateError> {
-            let environment = environment(&template, lenient).map_err(|error| located(&error, &template.source))?;
-            Ok(Self { template: Arc::new(template.clone()), environment: Arc::new(environment) })
+            let environment = environment(&template, &bounded.source, lenient);
+            let environment = environment.map_err(|error| {
+                located(&error, &template.source, error.range().map(|range| bounded.original(range)))
+            })?;
+            let (template, environment) = (Arc::new(template.clone()), Arc::new(environment));
+            Ok(Self { template, bounded: bounded.clone(), environment })
         };
         // Filters and tests are looked up only when they are come upon.
         ready(true)?.text(&variable::examples(&template.variables)).map(drop).or_else(|error| match error.kind {
@@ -187,27 +198,30 @@ impl Compiled {
     }
 
     fn text(&self, variables: &Map<String, Json>) -> Result<String, TemplateError> {
-        let source = &self.template.source;
-        let template = self.environment.get_template(&self.template.name).map_err(|error| located(&error, source))?;
+        let located = |error: minijinja::Error| {
+            let range = error.range().map(|range| self.bounded.original(range));
+            located(&error, &self.template.source, range)
+        };
+        let template = self.environment.get_template(&self.template.name).map_err(located)?;
         let mut output = Limited(Vec::new());
         let rendered = template.render_captured_to(minijinja::value::Serde(variables), &mut output).map(drop);
-        rendered.map_err(|error| located(&error, source))?;
+        rendered.map_err(located)?;
         String::from_utf8(output.0).map_err(|_| TemplateError::new(TemplateErrorKind::Output, "is not UTF-8"))
     }
 }
 
-fn environment(template: &Template, lenient: bool) -> Result<Environment<'static>, minijinja::Error> {
+fn environment(template: &Template, source: &str, lenient: bool) -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_debug(true);
-    environment.set_fuel(Some(steps(&template.source)));
+    environment.set_fuel(Some(steps(source)));
     environment.set_recursion_limit(DEPTH);
     environment.set_undefined_behavior(if lenient { UndefinedBehavior::Chainable } else { UndefinedBehavior::Strict });
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     let lands = template.makes;
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("target".into()));
     environment.set_formatter(move |out, state, value| escape::write(out, state, value, lands));
+    bounds::add(&mut environment);
     escape::add_filters(&mut environment);
-    environment.add_template_owned(template.name.clone(), template.source.clone())?;
+    environment.add_template_owned(template.name.clone(), source.to_owned())?;
     Ok(environment)
 }
 
@@ -226,6 +240,11 @@ fn check(template: &Template) -> Result<(), TemplateError> {
     }
     if template.source.len() > SOURCE_BYTES {
         return invalid(format!("the source has {} bytes; at most {SOURCE_BYTES}", template.source.len()));
+    }
+    if let Some((line, column)) = bounds::too_long(&template.source) {
+        let message = format!("an expression has more than {} words and signs: divide it by `set`", bounds::LONGEST);
+        let error = TemplateError::new(TemplateErrorKind::Syntax, message);
+        return Err(TemplateError { line: Some(line), column: Some(column), ..error });
     }
     variable::declared(&template.variables)
 }
@@ -254,7 +273,7 @@ fn message(text: &str) -> Result<Content, TemplateError> {
 }
 
 /// An error with its place in the source.
-fn located(error: &minijinja::Error, source: &str) -> TemplateError {
+fn located(error: &minijinja::Error, source: &str, range: Option<Range<usize>>) -> TemplateError {
     let kind = match error.kind() {
         ErrorKind::SyntaxError | ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
             TemplateErrorKind::Syntax
@@ -265,16 +284,17 @@ fn located(error: &minijinja::Error, source: &str) -> TemplateError {
     };
     let what = match (error.kind(), error.detail()) {
         (ErrorKind::WriteFailure, _) => format!("it makes more than {OUTPUT_BYTES} bytes"),
-        (ErrorKind::OutOfFuel, _) => "it takes too many steps".to_owned(),
+        (ErrorKind::OutOfFuel, None) => "it takes too many steps".to_owned(),
+        (ErrorKind::OutOfFuel, Some(detail)) => detail.to_owned(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
     };
-    let start = error.range().map(|range| range.start).filter(|start| source.is_char_boundary(*start));
+    let start = range.as_ref().map(|range| range.start).filter(|start| source.is_char_boundary(*start));
     let column = start.and_then(|start| {
         let line = source[..start].rfind('\n').map_or(0, |end| end + 1);
         u32::try_from(source[line..start].chars().count() + 1).ok()
     });
-    let expression = error.range().and_then(|range| source.get(range)).filter(|text| text.len() <= 80);
+    let expression = range.and_then(|range| source.get(range)).filter(|text| text.len() <= 80);
     let message = match (kind, expression) {
         (TemplateErrorKind::Missing, Some(expression)) => format!("`{expression}` is not given"),
         _ => what,
@@ -414,21 +434,101 @@ mod tests {
         let long = "x".repeat(30_000);
         let in_macro =
             format!("{{% macro m() %}}{{% for i in range(99999) %}}{long}{{% endfor %}}{{% endmacro %}}{{{{ m() }}}}");
+        let many_constants = format!("{{{{ {} }}}}", vec!["'x' * 99999999"; 1500].join(" ~ "));
+        let doubled = "{% set s = 'xxxxxxxx' %}".to_owned() + &"{% set s = s ~ s %}".repeat(60) + "{{ s }}";
+        let chained = format!("{{{{ v{} }}}}", ".upper().lower()".repeat(1500));
         for source in [
             "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}",
             "{{ 'x' * 1000000000 }}",
+            "{{ 'x' * 99999999 }}",
+            "{{ v * 99 }}",
+            "{% for i in range(10000) %}{% if 'x' * 99999999 == v %}{% endif %}{% endfor %}",
+            "{% for i in range(10000) %}{% set s = 'x' * 99999999 %}{% endfor %}",
+            "{% for i in range(10000) %}{% if v | upper == v %}{% endif %}{% endfor %}",
+            "{% for i in range(10000) %}{% if v in v %}{% endif %}{% endfor %}",
+            "{% for i in range(10000) %}{% if v.upper() %}{% endif %}{% endfor %}",
+            "{% set n = namespace(s='xxxxxxxx') %}{% for i in range(60) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+            "{% set n = namespace(l=[1]) %}{% for i in range(60) %}{% set n.l = n.l + n.l %}{% endfor %}{{ n.l | list }}",
+            "{% macro m(s, d) %}{% if d %}{{ m(s ~ s, d - 1) }}{% else %}{{ s }}{% endif %}{% endmacro %}{{ m('xxxx', 40) }}",
+            "{% set s %}{% for i in range(10000) %}{{ v }}{% endfor %}{% endset %}{{ s }}",
+            "{{ ['x'] * 99999999 }}",
+            "{{ ([v] * 10000) | join(v) }}",
+            "{{ range(99999) | join(v) }}",
+            "{{ range(99999) | select('in', v) | list }}",
+            "{{ range(99999) | map('replace', '', v) | list }}",
+            "{{ v | replace('', v) }}",
+            "{{ v.replace('v', v) }}",
+            "{{ v.join(range(99999)) }}",
+            "{{ 'a\nb' | indent(1000000000000) }}",
+            "{{ 'a\nb' | indent(width=1000000000000) }}",
+            "{{ '%1000000000000s' | format('x') }}",
+            "{{ '%*s' | format(1000000000000, 'x') }}",
+            "{{ [[1]] | tojson(indent=1000000000000) }}",
+            "{{ [1] | batch(1000000000000, 'x') | list }}",
+            "{{ [1] | slice(1000000000000, 'x') | list }}",
+            &many_constants,
+            &doubled,
+            &chained,
             "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
             "{% include 'test' %}",
             "{{ range(1000000000) }}",
             &in_macro,
         ] {
             let started = Instant::now();
-            let error = render(Makes::Text, source, json!({})).unwrap_err();
+            let error = render(Makes::Text, source, json!({ "v": "v".repeat(900_000) })).unwrap_err();
             // An unoptimised build takes ten times as long.
-            assert!(started.elapsed() < Duration::from_secs(1), "{:?} for {error}", started.elapsed());
+            assert!(started.elapsed() < Duration::from_secs(1), "{:?} for {error} in {source:.200}", started.elapsed());
         }
         let error = render(Makes::Text, "{{ v }}", json!({ "v": "x".repeat(10_000_000) })).unwrap_err();
         assert_eq!(error.kind, TemplateErrorKind::Limit, "{error}");
+    }
+
+    #[test]
+    fn what_is_counted_changes_nothing_that_a_template_says() {
+        let variables = json!({
+            "items": [{ "name": "a", "n": 1 }, { "name": "b", "n": 2 }], "s": "x-y", "n": 3, "none": null, "m": { "k": [1, 2] },
+        });
+        for (source, made) in [
+            ("{% for i in items %}{{ loop.index }}{{ i.name }}{{ ',' if not loop.last }}{% endfor %}", "1a,2b"),
+            ("{{ (n + 1) * 2 ~ '-' ~ n ** 2 }} {{ -n * 2 }} {{ n if n > 2 and n < 5 else 0 }}", "8-9 -6 3"),
+            ("{{ s.upper().split('-')[1][0:1] }} {{ s | replace('-', '+') | upper }} {{ s[1:] }}", "Y X+Y -y"),
+            (
+                "{{ items | map(attribute='name') | join('/') }} {{ items | selectattr('n', 'gt', 1) | list | length }}",
+                "a/b 1",
+            ),
+            (
+                "{{ q is defined }} {{ q | default('d') }} {{ none is none }} {{ 'x' in s and 'z' not in s }}",
+                "False d True True",
+            ),
+            (
+                "{% macro m(a, b=n + 1) %}[{{ a }}{{ b }}{{ caller() if caller is defined }}]{% endmacro %}{{ m(1) }}{% call m(2, b='c') %}!{% endcall %}",
+                "[14][2c!]",
+            ),
+            ("{% set t %}{{ n }}{% endset %}{% set u = t ~ t %}{{ u }}{% with z = n %}{{ z }}{% endwith %}", "333"),
+            (
+                "{% filter upper %}a{{ s }}{% endfilter %} {{ '%05.1f|%3s' | format(n, s) }} {{ [1, 2] + [3] }}",
+                "AX-Y 003.0|x-y [1, 2, 3]",
+            ),
+            (
+                "{% for k in m.k recursive %}{{ k }}{% endfor %}{{ {'a': n}['a'] }}{{ (1, 2)[0] }} {{ 'a\nb' | indent(2) }}",
+                "1231 a\n  b",
+            ),
+            (
+                "{{ s is startingwith 'x' }} {{ n is divisibleby(3) }} {{ '-' * 5 }} {{ [1] * 2 }}",
+                "True True ----- [1, 1]",
+            ),
+        ] {
+            assert_eq!(text(Makes::Text, source, variables.clone()), made, "{source}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_after_much_that_is_counted_is_told_where_it_was_written() {
+        let source = "{{ a ~ a ~ (a + a) }}\n{{ a | upper ~ a }}{{ a + missing.x | upper }}";
+        let error = render(Makes::Text, source, json!({ "a": "x" })).unwrap_err();
+        assert_eq!((error.line, error.column), (Some(2), Some(27)), "{error:?}");
+        let error = render(Makes::Text, "{{ a }}{{ a + a }} {{ missing }}", json!({ "a": "x" })).unwrap_err();
+        assert_eq!((error.line, error.column, error.message.as_str()), (Some(1), Some(23), "`missing` is not given"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! may post again, and what it tells twice is told once.
 
 mod proof;
-mod source;
+pub(crate) mod source;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -56,7 +56,7 @@ pub fn templates() -> Vec<Template> {
     built_in.collect()
 }
 
-fn template_name(source: &str) -> String {
+pub(crate) fn template_name(source: &str) -> String {
     format!("hooks.{source}")
 }
 

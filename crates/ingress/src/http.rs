@@ -126,6 +126,12 @@ pub fn parse_submission(body: &[u8]) -> Result<domain::Submission, ApiError> {
     v1::parse_submission(body)
 }
 
+/// Reads a file as a list of a broadcast, and as people of the directory.
+#[cfg(fuzzing)]
+pub(crate) fn read_tables(bytes: &[u8]) {
+    v1::read_tables(bytes);
+}
+
 /// Builds the router; requests need a [`SocketAddr`] extension with their peer's address.
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);

@@ -8,5 +8,8 @@ mod click;
 mod file_link;
 mod files;
 pub mod front;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 pub mod hooks;
 pub mod http;
+mod json;

@@ -358,7 +358,10 @@ impl Scheduler {
     /// Reads what a schedule sends, with the variables that are fetched; else says what is wrong, and with which field.
     async fn submission(&self, schedule: &Schedule) -> Result<Submission, (&'static str, String)> {
         let Some(body) = &schedule.body else {
-            return Err(("message", "cannot be opened: the master key that it was sealed with is gone".to_owned()));
+            return Err((
+                "message",
+                "cannot be opened: its row is damaged, or the master key that it was sealed with is gone".to_owned(),
+            ));
         };
         let mut submission = (self.shared.read)(body.as_bytes()).map_err(|why| ("message", why))?;
         if let Some(source) = &schedule.variables_from {

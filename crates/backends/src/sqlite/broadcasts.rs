@@ -31,16 +31,20 @@ fn id_of(row: &Row<'_>, column: &str) -> rusqlite::Result<BroadcastId> {
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<BroadcastRecord> {
-    let tiers = row.get_ref("tiers")?.as_str()?;
+    let tiers = row.get_ref("tiers")?.as_str_or_null()?.and_then(|tiers| serde_json::from_str(tiers).ok());
+    let grant = grants::readable(row);
+    // A broadcast of which anything cannot be read sends nothing, and its rows say so; others are not held up.
+    let body: Option<String> = row.get("opened")?;
+    let body = body.filter(|_| tiers.is_some() && grant.is_some());
     let key: Option<String> = row.get("open_key")?;
     let hash: Option<[u8; 32]> = row.get("request_hash")?;
     Ok(BroadcastRecord {
         broadcast: Broadcast {
             id: id_of(row, "id")?,
             name: row.get("name")?,
-            grant: grants::read(row)?,
-            body: row.get("opened")?,
-            tiers: serde_json::from_str(tiers).map_err(|_| rows::corrupt("the tiers of a broadcast"))?,
+            grant: grant.unwrap_or_else(|| grants::nothing(row)),
+            body,
+            tiers: tiers.unwrap_or_default(),
             pace: Duration::from_millis(row.get::<_, i64>("pace")?.unsigned_abs()),
             idempotency: key.zip(hash.map(RequestHash::new)),
             created_at: rows::time(row, "created_at")?,

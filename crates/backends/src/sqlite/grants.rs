@@ -25,8 +25,18 @@ pub(super) fn columns(grant: &Grant) -> rusqlite::Result<[String; 3]> {
     Ok([grant.scopes.to_string(), allow, key])
 }
 
+/// Reads a grant from a row that has its columns; none if they cannot be read. Whoever reads many rows goes on.
+pub(super) fn readable(row: &Row<'_>) -> Option<Grant> {
+    read(row).ok()
+}
+
+/// A grant that allows nothing: it stands where one cannot be read.
+pub(super) fn nothing(row: &Row<'_>) -> Grant {
+    Grant::new(CallerId::new(row.get::<_, String>("caller").unwrap_or_default()), [])
+}
+
 /// Reads a grant from a row that has its columns.
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Grant> {
+fn read(row: &Row<'_>) -> rusqlite::Result<Grant> {
     let StoredKey { key, webhook, limits } =
         serde_json::from_str(row.get_ref("key")?.as_str()?).map_err(|_| rows::corrupt("the key of a grant"))?;
     let allow = row.get_ref("allow")?.as_str()?;

@@ -25,6 +25,7 @@ mod idempotency;
 mod input;
 mod keys;
 mod kit;
+mod made_messages;
 mod mail;
 mod messages;
 mod operator;

@@ -229,6 +229,38 @@ async fn a_clock_that_jumps_makes_no_storm_and_loses_no_run() {
     house.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_on_which_the_clocks_change_have_one_run_each_also_if_the_machines_clock_jumps() {
+    // In New York 01:30 comes twice on the first of November 2026, and 02:30 never on the fourteenth of March 2027: the first moment after it stands for it.
+    for (start, cron, runs) in [
+        ("2026-10-31T00:00:00-04:00", "30 1 * * *", ["2026-10-31T01:30:00-04:00", "2026-11-01T01:30:00-04:00"]),
+        ("2027-03-13T00:00:00-05:00", "30 2 * * *", ["2027-03-13T02:30:00-05:00", "2027-03-14T03:00:00-04:00"]),
+    ] {
+        let clock = HandClock::new(start.parse().unwrap());
+        let house = TestHouse::start_at(Arc::new(clock.clone()), |_| {}).await;
+        let message = json!({ "to": { "users": ["zhangsan"] }, "text": "daily" });
+        let schedule = json!({ "cron": cron, "zone": "America/New_York", "missed": "all", "message": message });
+        kept(&house.caller, "daily", schedule).await;
+        clock.advance(seconds(3 * HOUR));
+        ran(&house, "daily", runs[0]).await;
+        // Ten minutes back, and again over what has been; then an hour ahead, and back.
+        for jump in [-600_000, 3_600_000, -3_600_000] {
+            clock.jump(jump);
+            clock.advance(seconds(60));
+            a_moment().await;
+        }
+        clock.advance(seconds(24 * HOUR));
+        ran(&house, "daily", runs[1]).await;
+        clock.jump(-600_000);
+        clock.advance(seconds(2 * HOUR));
+        a_moment().await;
+        assert_eq!(texts(&house).len(), 2, "{cron}");
+        let third = house.caller.get("/v1/schedules/daily").await.json()["next"][0].clone();
+        assert!(third.as_str().unwrap().contains(&cron[3..4]), "{third}");
+        house.stop().await;
+    }
+}
+
 /// A server that answers with whatever is put into it.
 async fn server(answer: &Arc<Mutex<String>>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -19,8 +19,7 @@ pub(super) async fn forward(api: &Arc<Api>, call: &FrontCall, grant: &Arc<Grant>
     let body = match call.method.as_str() {
         "GET" => None,
         _ => {
-            let body =
-                if call.body.is_empty() { Ok(Value::Object(Map::new())) } else { serde_json::from_slice(&call.body) };
+            let body = if call.body.is_empty() { Ok(Value::Object(Map::new())) } else { crate::json::read(&call.body) };
             Some(body.map_err(|_| Answer::refuse(47_001, "data format error"))?)
         }
     };

@@ -215,7 +215,7 @@ fn robot_of(api: &Api, grant: &Grant) -> Result<String, Answer> {
 }
 
 fn object(call: &FrontCall) -> Result<Map<String, Value>, Answer> {
-    match serde_json::from_slice(&call.body) {
+    match crate::json::read(&call.body) {
         Ok(Value::Object(object)) => Ok(object),
         _ => Err(Answer::refuse(47_001, "data format error").hint("the body is no JSON object")),
     }

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 /// Every source there is.
-pub(super) const SOURCES: &[&dyn Source] = &[
+pub(crate) const SOURCES: &[&dyn Source] = &[
     &alertmanager::Alertmanager,
     &grafana::Grafana,
     &github::Github,
@@ -36,9 +36,9 @@ pub(super) const SOURCES: &[&dyn Source] = &[
 
 /// What was posted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Posted<'a> {
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: &'a [u8],
+pub(crate) struct Posted<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
 }
 
 impl<'a> Posted<'a> {
@@ -54,7 +54,7 @@ impl<'a> Posted<'a> {
 
     /// Reads the body as JSON.
     pub(super) fn json(&self) -> Result<Value, Violation> {
-        serde_json::from_slice(self.body)
+        crate::json::read(self.body)
             .map_err(|error| Violation::new("malformed_json", "(body)", format!("is not JSON: {error}")))
     }
 
@@ -69,22 +69,22 @@ impl<'a> Posted<'a> {
 
 /// One thing that is told.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Notice {
+pub(crate) struct Notice {
     /// The same for the same happening, also when the source tells it again or from another node.
     pub(super) key: String,
     /// How urgent it is, where the configuration does not say.
     pub(super) priority: Priority,
     /// For search: what the source calls its kind, its state, its severity.
-    pub(super) tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     /// Whom a group should call by name.
     pub(super) mention: Mention,
     /// What the template is given.
-    pub(super) variables: Map<String, Value>,
+    pub(crate) variables: Map<String, Value>,
 }
 
 /// How a source can prove that it is itself, besides a bearer token and the secret in the path.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Proof {
+pub(crate) enum Proof {
     /// It can do nothing more.
     None,
     /// A header holds the secret itself.
@@ -104,7 +104,7 @@ pub(super) enum Proof {
 }
 
 /// A system that tells of things.
-pub(super) trait Source: Sync {
+pub(crate) trait Source: Sync {
     /// Returns its name, as in the path and the configuration.
     fn name(&self) -> &'static str;
 

@@ -40,6 +40,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::{PathItemExt as _, paste, routes};
 
 use super::{Api, ApiError, MAX_BODY};
+use crate::json;
 
 /// A path, and what serves its methods.
 struct Route {
@@ -142,6 +143,12 @@ pub(super) fn parse_submission(body: &[u8]) -> Result<domain::Submission, ApiErr
     submission::SubmissionBody::parse(body)?.into_submission(None, hash, false)
 }
 
+#[cfg(fuzzing)]
+pub(super) fn read_tables(bytes: &[u8]) {
+    broadcasts::read_table(bytes);
+    directory::read_table(bytes);
+}
+
 /// Reads a body of at most `limit` bytes within the configured time.
 pub(crate) async fn read_body(
     State(api): &State<Arc<Api>>,
@@ -173,7 +180,7 @@ pub(crate) async fn read_body(
 /// Reads a body of JSON.
 async fn read_json<T: DeserializeOwned>(state: &State<Arc<Api>>, body: axum::body::Body) -> Result<T, ApiError> {
     let bytes = read_body(state, body, MAX_BODY).await?;
-    serde_json::from_slice(&bytes)
+    json::read(&bytes)
         .map_err(|error| domain::Violation::new("invalid", "(body)", format!("cannot be read: {error}")).into())
 }
 

@@ -106,11 +106,12 @@ impl Broadcaster {
             Some(Ok(message)) => message_of(broadcast.id, message),
             Some(Err(why)) => return (refused(readable.into_iter().chain(lost).collect(), &why), None),
             None => {
-                let why = "it cannot be opened: the master key that it was sealed with is gone";
+                let why = "it cannot be opened: its row is damaged, or the master key that it was sealed with is gone";
                 return (refused(readable.into_iter().chain(lost).collect(), why), None);
             }
         };
-        let mut handled = refused(lost, "it cannot be opened: the master key that it was sealed with is gone");
+        let mut handled =
+            refused(lost, "it cannot be opened: its row is damaged, or the master key that it was sealed with is gone");
         let rows = readable.into_iter().filter_map(|(position, row)| Some((position, row?))).collect();
         let group = Group { broadcast, message, rows };
         let put_off = self.accept_readable(&group, &mut handled).await;

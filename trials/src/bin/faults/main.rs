@@ -4,6 +4,10 @@
 mod backlog;
 mod backup;
 mod bad_answers;
+mod bad_input;
+mod bombs;
+mod callbacks;
+mod canaries;
 mod clients;
 mod clock;
 mod damage;
@@ -16,9 +20,11 @@ mod lock;
 mod paused;
 mod points;
 mod poison;
+mod poisoned_others;
 mod records;
 mod routes;
 mod secrets;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,9 +83,18 @@ const ROWS: &[Row] = &[
     row!("F28", "a noisy caller does not delay another", fairness::callers),
     row!("F29", "a large backlog weighs nothing", backlog::run),
     row!("F31", "throughput, every id verified", records::throughput),
+    row!("F33", "templates that would never end or grow without end are stopped, and told where", bombs::run),
+    row!("F34", "JSON that is too deep, too large or ambiguous is refused at once, and weighs nothing", bad_input::run),
+    row!("F35", "callbacks that are bombs or forgeries are refused, and a repeat has no second effect", callbacks::run),
     row!("F39", "a backup of a busy gateway is whole, and starts elsewhere", backup::run),
+    row!(
+        "F40",
+        "a business system that fails, is slow or redirects hears all in order, and slows nobody",
+        webhooks::run
+    ),
     row!("F46", "idle and slow clients do not delay good ones", clients::run),
     row!("F47", "the records equal the calls", records::equality),
+    row!("F48", "no secret is in a log, a file, a backup or an answer", canaries::run),
     row!("upstream", "one bad answer in ten, of every kind, loses nothing", bad_answers::run),
 ];
 

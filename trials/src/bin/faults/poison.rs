@@ -1,13 +1,14 @@
 //! F24: rows that nobody can read, a thousand in a row before good ones.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::Trial;
 use crate::house::{House, to_member};
+use crate::{Trial, poisoned_others};
 
 /// What is done to a row, and to which part of them.
 const POISONS: &[&str] = &[
@@ -19,7 +20,16 @@ const POISONS: &[&str] = &[
 const POISONED: u64 = 1000;
 
 pub(crate) async fn run(trial: &Trial) -> anyhow::Result<Value> {
-    let mut house = House::prepare(trial).await?;
+    let [deliveries, others] = ["deliveries", "others"].map(|name| trial.folder.join(name));
+    std::fs::create_dir(&deliveries)?;
+    std::fs::create_dir(&others)?;
+    let mut figures = poisoned_deliveries(trial, &deliveries).await?;
+    figures["others"] = poisoned_others::run(trial, &others).await?;
+    Ok(figures)
+}
+
+async fn poisoned_deliveries(trial: &Trial, folder: &Path) -> anyhow::Result<Value> {
+    let mut house = House::prepare_in(trial, folder).await?;
     // All of it waits, and can be poisoned.
     house
         .simulator

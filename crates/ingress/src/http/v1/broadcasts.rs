@@ -29,6 +29,7 @@ use super::{audit, bad_query, parse_submission, read_body};
 use crate::http::auth::need;
 use crate::http::error::ErrorEnvelope;
 use crate::http::{Api, ApiError, Caller};
+use crate::json;
 
 /// The largest body, in bytes.
 const MAX_FILE: usize = 32 * 1024 * 1024;
@@ -116,8 +117,8 @@ async fn read_wanted(
     headers: &HeaderMap,
 ) -> Result<(BroadcastBody, List, RequestHash), ApiError> {
     let hash = |parts: &[u8]| hash_of("POST", "/v1/broadcasts", parts);
-    let read = |json: &[u8], field: &str| {
-        serde_json::from_slice::<BroadcastBody>(json)
+    let read = |bytes: &[u8], field: &str| {
+        json::read::<BroadcastBody>(bytes)
             .map_err(|error| Violation::new("invalid", field, format!("cannot be read: {error}")))
     };
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -385,4 +386,9 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Json<BroadcastView>, ApiError> {
     move_to(&api, &caller, &id, BroadcastState::Cancelled).await
+}
+
+#[cfg(fuzzing)]
+pub(super) fn read_table(bytes: &[u8]) {
+    drop(List::of_table(bytes));
 }

@@ -312,3 +312,8 @@ pub(super) async fn erase(
     tracing::info!(kind = recipient.channel(), messages, "A recipient was erased");
     Ok(Json(ErasedView { messages }))
 }
+
+#[cfg(fuzzing)]
+pub(super) fn read_table(bytes: &[u8]) {
+    drop(import::read(bytes));
+}

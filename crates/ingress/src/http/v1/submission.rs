@@ -15,9 +15,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use self::refusal::refusal;
+use self::refusal::{read_by_path, refusal};
 use self::to::ToBody;
 use crate::http::ApiError;
+use crate::json;
 
 pub(super) use self::to::{is_address, is_plausible};
 
@@ -166,16 +167,12 @@ pub(super) struct DedupeBody {
 impl SubmissionBody {
     /// Reads a body. What is not JSON is 400; what is not a submission is 422.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        if let Ok(body) = serde_json::from_slice(bytes) {
+        if let Ok(body) = json::read(bytes) {
             return Ok(body);
         }
         // Once more, slower, to name the field that is wrong.
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            refusal(&path, &error.into_inner())
-        })?;
-        json.end().map_err(|error| refusal(".", &error))?;
+        let body = read_by_path(bytes)?;
+        read_by_path::<json::Plain>(bytes)?;
         Ok(body)
     }
 

@@ -1,7 +1,11 @@
 //! The list of a broadcast: tiers in JSON, or a table with a row for each.
 
+use std::fmt;
+
 use domain::{Addressee, BroadcastRow, Violation};
-use serde::Deserialize;
+use pipeline::MOST_ROWS;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -16,6 +20,7 @@ pub(in crate::http::v1) struct TierBody {
     /// What it is called; default: its number.
     name: Option<String>,
     /// Who belongs to it.
+    #[serde(deserialize_with = "no_more_than_a_broadcast_has")]
     people: Vec<PersonBody>,
 }
 
@@ -49,6 +54,32 @@ pub(in crate::http::v1) enum Names {
     One(String),
     /// Several.
     Several(Vec<String>),
+}
+
+/// Reads people, and no more of them than a broadcast may have: a list that is far too long is not built first.
+fn no_more_than_a_broadcast_has<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PersonBody>, D::Error> {
+    struct People;
+
+    impl<'de> Visitor<'de> for People {
+        type Value = Vec<PersonBody>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut people = Vec::new();
+            while let Some(person) = list.next_element()? {
+                if people.len() == MOST_ROWS {
+                    return Err(A::Error::custom(format_args!("a tier has more than {MOST_ROWS} people")));
+                }
+                people.push(person);
+            }
+            Ok(people)
+        }
+    }
+
+    deserializer.deserialize_seq(People)
 }
 
 /// A list as it was read.
@@ -160,6 +191,10 @@ impl List {
                 Violation::new("invalid", field(), format!("holds {shown:?}, which names nobody"))
                     .with_hint("write zhangsan, emp:1001, mobile:138…, party:2, robot:ops or li@example.com")
             })?;
+            if self.rows.len() == MOST_ROWS {
+                let violation = Violation::new("too_many", "tiers", format!("name more than {MOST_ROWS} people"));
+                return Err(violation.with_hint("divide the list, or address departments or tags").into());
+            }
             self.rows.push(BroadcastRow { line, tier, group: 0, to, variables: variables.clone() });
         }
         if self.rows.len() == before {

@@ -137,13 +137,13 @@ pub(in crate::http::v1) async fn import(
     Ok(Json(view))
 }
 
-fn read(bytes: &[u8]) -> Result<Vec<Line>, ApiError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<Line>, ApiError> {
     let wrong =
         |message: String, hint: String| ApiError::from(Violation::new("invalid", "(file)", message).with_hint(hint));
     let text = csv::decoded(bytes)
         .ok_or_else(|| wrong("is neither UTF-8 nor GB18030".into(), "save it as CSV in one of these".into()))?;
     if text.trim_start().starts_with(['[', '{']) {
-        let people: Vec<Value> = serde_json::from_str(&text)
+        let people: Vec<Value> = crate::json::read(text.as_bytes())
             .map_err(|error| wrong(format!("cannot be read: {error}"), "give a list: [{\"userid\": …}, …]".into()))?;
         return Ok(people.into_iter().enumerate().map(|(i, person)| from_json(i + 1, person)).collect());
     }

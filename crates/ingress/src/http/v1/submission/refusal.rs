@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use domain::Violation;
+use serde::de::DeserializeOwned;
 
 use crate::http::ApiError;
 
@@ -19,6 +20,17 @@ fn plain_words(text: &str) -> String {
     let found = if found.starts_with("invalid length") { "a list" } else { found };
     let found = found.strip_prefix("invalid type: ").unwrap_or(found);
     format!("{}, where {wanted} is expected", found.replace("sequence", "a list").replace("map", "an object"))
+}
+
+/// Reads a value; a refusal names the field by its path.
+pub(super) fn read_by_path<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        refusal(&path, &error.into_inner())
+    })?;
+    json.end().map_err(|error| refusal(".", &error))?;
+    Ok(read)
 }
 
 /// Says what serde found, by field.
