@@ -1,5 +1,6 @@
 //! `cargo xtask <chore>`: one entrance for chores; each CI job is one chore and runs the same on a laptop.
 
+mod dist;
 mod doc_links;
 mod fuzz;
 mod generate;
@@ -28,6 +29,7 @@ const CHORES: &[(&str, &str, Chore)] = &[
     ("examples", "what is copied into Python, Java, Go and Rust programs compiles and works", examples),
     ("faults", "the gateway survives every fault, on real processes (an hour); --short, --only F1,F6", trials::faults),
     ("bench", "figures against a floor and peers; --against alertmanager,wechatpy --rounds 5 --json", trials::bench),
+    ("dist", "the program is built as packages carry it, in target/dist", dist::dist),
     ("fuzz", "each fuzz target finds nothing in a minute; --seconds 60", fuzz::fuzz),
     ("docs", "the documentation builds without warnings", docs),
     ("layers", "the edges between the crates are the ones drawn", layers::check),

@@ -33,6 +33,18 @@ pub(crate) fn install() -> anyhow::Result<()> {
     unpack_alertmanager()
 }
 
+/// Sees to it that a program can be watched while it runs.
+pub(crate) fn install_valgrind() -> anyhow::Result<()> {
+    let there =
+        || Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok_and(|done| done.success());
+    if !there() {
+        say("dist: installing valgrind, which the program is watched with");
+        from_debian("valgrind")?;
+        ensure!(there(), "valgrind was installed and cannot be used");
+    }
+    Ok(())
+}
+
 /// Sees to it that the examples of other languages can be compiled.
 pub(crate) fn install_compilers() -> anyhow::Result<()> {
     for (compiler, package) in COMPILERS {

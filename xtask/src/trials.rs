@@ -6,12 +6,13 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use crate::run::{cargo, root, say};
-use crate::servers;
+use crate::{dist, servers};
 
 /// Measures; arguments are passed on. `cargo xtask bench --against alertmanager,wechatpy --json`.
 pub(crate) fn bench() -> anyhow::Result<()> {
     // What packages carry is measured.
-    cargo(&["build", "--profile", "dist", "--locked", "--package", "hongyan", "--package", "hongyan-trials"], &[])?;
+    dist::dist_as_known()?;
+    cargo(&["build", "--profile", "dist", "--locked", "--package", "hongyan-trials"], &[])?;
     let (gateway, peers) = (built("dist/hongyan"), built("peers"));
     let mut bench = Command::new(built("dist/bench"));
     bench.arg("--binary").arg(gateway).arg("--peers").arg(peers);
@@ -40,8 +41,9 @@ fn faults_with(arguments: &[String], short: bool) -> anyhow::Result<()> {
     run(Command::new(built(&format!("{folder}/faults"))).arg("--binary").arg(gateway).args(arguments))
 }
 
+/// Where cargo has built something.
 #[expect(clippy::disallowed_methods, reason = "cargo builds where this says")]
-fn built(path: &str) -> PathBuf {
+pub(crate) fn built(path: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     // Trials work in folders of their own: paths must not depend on where they are.
     std::path::absolute(target.join(path)).unwrap_or_else(|_| target.join(path))
