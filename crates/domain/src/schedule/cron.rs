@@ -75,7 +75,9 @@ impl Cron {
             let place = i + FIELDS.len() - of;
             let mut alone = ["*"; 6];
             alone[place] = text;
-            if text.contains('@') || read(&alone.join(" ")).is_none() {
+            // A list with nothing between two commas may hold no day at all, and is looked for over centuries.
+            let empty = text.split(',').any(str::is_empty);
+            if empty || text.contains('@') || read(&alone.join(" ")).is_none() {
                 let (number, field, text) = (i + 1, FIELDS[place], (*text).to_owned());
                 return Err(InvalidCron::Field { number, of, field, text, at: *at });
             }
@@ -136,6 +138,14 @@ pub(super) mod tests {
 
     fn shown(when: &When, from: &str, count: usize) -> Vec<String> {
         when.next(at(from), count).into_iter().map(|time| when.shown(time)).collect()
+    }
+
+    /// Found by the fuzzer: a list of nothing was looked for over centuries.
+    #[test]
+    fn a_list_with_nothing_in_it_is_refused() {
+        for pattern in ["10 1 00,1 ,, 2 *", "0 0 1,,2 * *", "0 0 , * *"] {
+            assert!(matches!(Cron::parse(pattern, "UTC"), Err(InvalidCron::Field { .. })), "{pattern}");
+        }
     }
 
     #[test]
