@@ -84,6 +84,7 @@ fn what_runs(program: &Path) -> anyhow::Result<String> {
     let environment = [
         ("HONGYAN_LISTEN", gateway.clone()),
         ("HONGYAN_DATA_DIR", "data".to_owned()),
+        ("HONGYAN_API_KEY", "hk_of-the-watched-gateway-0123456789".to_owned()),
         ("WECHAT_API_BASE", format!("http://{simulator}")),
         ("WECHAT_CORP_ID", "wwdemo0000000001".to_owned()),
         ("WECHAT_AGENT_ID", "1000002".to_owned()),
