@@ -17,6 +17,8 @@ const PIP: &str = "python3-pip";
 const COMPILERS: [(&str, &str); 2] = [("javac", "default-jdk-headless"), ("go", "golang-go")];
 /// The alerting service whose own receiver is pointed at the drop-in front.
 const ALERTMANAGER: &str = "prometheus-alertmanager";
+/// Where it looks for the templates that it comes with.
+const ALERTMANAGER_TEMPLATES: &str = "usr/share/prometheus/alertmanager";
 
 /// Sees to it that a mail server and Alertmanager can be started, and that Python's libraries can be installed.
 pub(crate) fn install() -> anyhow::Result<()> {
@@ -76,8 +78,11 @@ fn from_debian(package: &str) -> anyhow::Result<()> {
 fn unpack_alertmanager() -> anyhow::Result<()> {
     let program = Path::new("usr/bin").join(ALERTMANAGER);
     let folder = target()?.join("servers");
-    if Path::new("/").join(&program).exists() || folder.join(&program).exists() {
+    if Path::new("/").join(&program).exists() {
         return Ok(());
+    }
+    if folder.join(&program).exists() {
+        return put_templates(&folder);
     }
     say(&format!("test: unpacking {ALERTMANAGER}, whose receiver the tests point at the drop-in front"));
     std::fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
@@ -91,6 +96,21 @@ fn unpack_alertmanager() -> anyhow::Result<()> {
     let package = package.with_context(|| format!("{ALERTMANAGER} was downloaded and is not there"))?;
     let status = Command::new("dpkg").arg("-x").arg(package).arg(&folder).status().context("dpkg is needed")?;
     ensure!(status.success() && folder.join(&program).exists(), "{ALERTMANAGER} could not be unpacked");
+    put_templates(&folder)
+}
+
+/// Puts Alertmanager's own templates where Debian's looks for them, wherever it is started from.
+fn put_templates(unpacked: &Path) -> anyhow::Result<()> {
+    let wanted = Path::new("/").join(ALERTMANAGER_TEMPLATES);
+    if wanted.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&wanted)
+        .with_context(|| format!("could not make {}: run this as root", wanted.display()))?;
+    for name in ["default.tmpl", "email.tmpl"] {
+        let from = unpacked.join(ALERTMANAGER_TEMPLATES).join(name);
+        std::fs::copy(&from, wanted.join(name)).with_context(|| format!("could not copy {}", from.display()))?;
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use crate::{dist, servers};
 
 /// Measures; arguments are passed on. `cargo xtask bench --against alertmanager,wechatpy --json`.
 pub(crate) fn bench() -> anyhow::Result<()> {
+    servers::install()?;
     // What packages carry is measured.
     dist::dist_as_known()?;
     cargo(&["build", "--profile", "dist", "--locked", "--package", "hongyan-trials"], &[])?;
