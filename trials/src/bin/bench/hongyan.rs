@@ -67,8 +67,9 @@ pub(crate) async fn burst(options: &Options, folder: &Path, round: &mut Round) -
 /// Returns how long a fresh start takes to its first 202, and ends the process.
 async fn first_accept(gateway: &Gateway, running: Process) -> anyhow::Result<Duration> {
     running.terminate()?;
-    for suffix in ["", "-wal", "-shm"] {
-        let path = gateway.folder.join(format!("data/ledger.sqlite{suffix}"));
+    // The file of commits, too: a ledger that is gone is told from one that never was by it.
+    for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.commits"] {
+        let path = gateway.folder.join("data").join(name);
         if path.exists() {
             std::fs::remove_file(path)?;
         }
