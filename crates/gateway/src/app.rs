@@ -398,7 +398,8 @@ impl House {
 async fn links(config: &Config, ledger: &dyn Ledger) -> anyhow::Result<(Option<Links>, Option<FileLinks>)> {
     let Some(public_url) = &config.public_url else { return Ok((None, None)) };
     let secret = ledger.own_secret(LINKS).await?;
-    let file_links = FileLinks::new(public_url, secret.clone().into(), config.media.link_life.0);
+    let life = config.media.link_life.0.min(config.retention.messages.0);
+    let file_links = FileLinks::new(public_url, secret.clone().into(), life);
     Ok((Some(Links::new(public_url, secret.into())), Some(file_links)))
 }
 

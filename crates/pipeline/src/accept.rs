@@ -219,7 +219,9 @@ impl Intake {
             self.count(&overloaded);
             return overloaded;
         };
-        let mut results = self.admit_all(grant, vec![submission], place).await;
+        // Kept apart: whoever calls this holds a pointer, and not the kilobytes of all that is waited for, which every layer of
+        // a server would copy once more.
+        let mut results = Box::pin(self.admit_all(grant, vec![submission], place)).await;
         results.pop().unwrap_or_else(|| unreachable!("one submission has one result"))
     }
 

@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use domain::StepChannel;
 
-use super::{AppSection, Config, DeliveryVia, LedgerEngine, Pii};
+use super::{AppSection, Config, DeliveryVia, LedgerEngine, MediaSection, Pii};
 
 /// Tells whether a text has the shape of a corp id: `ww` or `wx` and hexadecimal digits.
 pub fn looks_like_corp_id(text: &str) -> bool {
@@ -155,7 +155,8 @@ fn check_media(config: &Config, warnings: &mut Vec<String>) -> anyhow::Result<()
     if media.link_life.0 < std::time::Duration::from_secs(60) {
         bail!("media.link_life: a link that is good for less than a minute leads nowhere; give it `1m` at least");
     }
-    if media.link_life.0 > config.retention.messages.0 {
+    // What nobody has set follows what is kept.
+    if media.link_life.0 > config.retention.messages.0 && media.link_life != MediaSection::default().link_life {
         bail!(
             "media.link_life: links would outlive `retention.messages`, after which nothing is kept; shorten it, or keep messages longer"
         );
@@ -340,11 +341,13 @@ mod tests {
             ("[media]\nlargest_mib = 209715200", "largest_mib"),
             ("[media]\nlink_life = \"0s\"", "link_life"),
             ("[media]\nlink_life = \"91d\"", "retention.messages"),
+            ("[media]\nlink_life = \"3d\"\n[retention]\nmessages = \"2d\"", "retention.messages"),
         ] {
             assert!(read(text).unwrap_err().to_string().contains(names), "{text}");
         }
         assert!(read("[media]\nlargest_mib = 200").unwrap()[0].contains("public_url"));
         assert_eq!(read(&format!("{address}[media]\nlargest_mib = 200\nlink_life = \"90d\"")).unwrap(), [""; 0]);
+        assert_eq!(read(&format!("{address}[retention]\nmessages = \"2d\"")).unwrap(), [""; 0]);
     }
 
     #[test]
