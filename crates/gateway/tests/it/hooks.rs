@@ -369,6 +369,10 @@ async fn who_does_not_prove_itself_is_refused_and_tires_the_hook() {
     }
     let tired = post(&house, path.as_str(), &body, &[]).await;
     assert_eq!((tired.status, tired.headers.contains_key("retry-after")), (429, true), "{}", tired.text);
+    // What proved itself came twice: the second time as a repeat.
+    for message in house.caller.get("/v1/messages").await.json()["messages"].as_array().unwrap() {
+        house.caller.settled(message["id"].as_str().unwrap()).await;
+    }
     assert_eq!(house.simulator.control.outbox().len(), 1);
     house.stop().await;
 }
