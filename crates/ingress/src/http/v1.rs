@@ -26,6 +26,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::State;
 use axum::handler::Handler;
 use axum::http::StatusCode;
@@ -160,17 +161,24 @@ pub(crate) async fn read_body(
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
             .with_hint("divide it, or use /v1/messages/batch")
     };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let fits = announced <= limit;
     let reading = async {
-        let mut collected = bytes::BytesMut::new();
+        // As much memory as is announced, at once; of what will not fit nothing is kept.
+        let mut collected = bytes::BytesMut::with_capacity(if fits { announced } else { 0 });
+        let mut received = 0;
         let mut parts = body.into_data_stream();
         while let Some(part) = parts.next().await {
             let part = part.map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "body_broken", "the body broke off"))?;
-            if collected.len() + part.len() > limit {
+            received += part.len();
+            if received > limit {
                 return Err(too_large());
             }
-            collected.extend_from_slice(&part);
+            if fits {
+                collected.extend_from_slice(&part);
+            }
         }
-        Ok(collected.freeze())
+        if fits { Ok(collected.freeze()) } else { Err(too_large()) }
     };
     tokio::time::timeout(api.config.body_timeout, reading).await.unwrap_or_else(|_| {
         Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long to arrive"))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -90,8 +90,10 @@ struct Batch {
 
 impl Batch {
     async fn read(&mut self, body: Body) -> Result<(), ApiError> {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut parts = body.into_data_stream();
-        let mut buffer = BytesMut::new();
+        // As much memory as the longest line may take, at once.
+        let mut buffer = BytesMut::with_capacity(announced.min(MAX_BODY));
         let mut received = 0;
         // The rest of a line that was refused for its size.
         let mut skipping = false;
@@ -115,10 +117,11 @@ impl Batch {
                     self.take(line).await;
                 }
             }
-            if buffer.len() > MAX_BODY {
-                if !std::mem::replace(&mut skipping, true) {
-                    self.take(buffer.split().freeze()).await;
-                }
+            if !skipping && buffer.len() > MAX_BODY {
+                skipping = true;
+                self.take(buffer.split().freeze()).await;
+            }
+            if skipping {
                 buffer.clear();
             }
         }
